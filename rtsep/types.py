@@ -1,0 +1,106 @@
+"""The shapes and contracts that every part of rtsep shares. Read this first.
+
+Audio is `(n_samples, n_channels)` float32, the order of sounddevice and soundfile; stems are
+`(n_stems, n_samples, n_channels)`, the order of museval. Times are in samples unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEMS = ("bass", "drums", "vocals", "other")
+
+Audio = NDArray[np.float32]
+Stems = NDArray[np.float32]
+F32 = NDArray[np.float32]
+C64 = NDArray[np.complex64]
+
+
+@dataclass(frozen=True)
+class ChunkShape:
+    """How sound is cut for a separator: chunks of whole slices, with the past that the model needs at their head.
+
+    Slice `s` starts at sample `s * hop` and is `slice_length` long; its analysis window is zero from `latency` on,
+    so that a stem sample is final once the input `latency` samples after it is known. A chunk yields the stems of
+    `slices` slices, which neighbouring chunks overlap-add; `context_slices` slices before them are only listened to.
+    """
+
+    hop: int
+    slice_length: int
+    latency: int
+    context_slices: int
+    slices: int
+
+    @property
+    def advance(self) -> int:
+        """Samples from one chunk to the next."""
+        return self.slices * self.hop
+
+    @property
+    def context(self) -> int:
+        """Samples at the head of a chunk that are only listened to."""
+        return self.context_slices * self.hop
+
+    @property
+    def output_length(self) -> int:
+        """Samples of stems that a chunk yields; the last `slice_length - hop` overlap the next chunk."""
+        return (self.slices - 1) * self.hop + self.slice_length
+
+    @property
+    def input_length(self) -> int:
+        """Samples that a chunk brings: context and what it yields."""
+        return self.context + self.output_length
+
+    @property
+    def lead(self) -> int:
+        """Samples of silence before the song, so that its first sample lies under as many slices as any other."""
+        return self.slice_length - self.hop
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One stretch of sound on its way to a worker: `samples` is `(shape.input_length, n_channels)` float32."""
+
+    index: int
+    samples: Audio
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """What came back: `stems` is `(n_stems, shape.output_length, n_channels)`; who did it, and in what time."""
+
+    index: int
+    stems: Stems
+    rank: int
+    compute_seconds: float
+
+
+class Separator(Protocol):
+    """A pure function from a chunk to its stems: the same samples give the same stems, on any rank, at any time."""
+
+    @property
+    def stems(self) -> tuple[str, ...]: ...
+
+    @property
+    def sample_rate(self) -> int: ...
+
+    @property
+    def shape(self) -> ChunkShape: ...
+
+    def separate(self, chunk: Audio) -> Stems:
+        """Stems `(n_stems, shape.output_length, n_channels)` of a chunk `(shape.input_length, n_channels)`.
+
+        Each is windowed for the overlap-add, and together they add up to the windowed chunk.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Runs a separator over a stream of chunks and gives the results back in the order of the chunks."""
+
+    def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]: ...
