@@ -1,0 +1,1 @@
+"""From sparse codes to the spectra of the stems, and from those to masks."""

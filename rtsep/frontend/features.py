@@ -1,0 +1,99 @@
+"""What the sparse coder sees: the newest columns of band amplitudes, compressed, scaled to unit norm."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from rtsep.types import C64, F32, Audio
+
+# A column is decoded if the newest slice touches it and the slices so far give it this share of a full column's weight:
+# columns under the foot of the Tukey slope say more of their neighbours than of themselves.
+_DECODABLE = 0.5
+
+
+class FrontEnd(Protocol):
+    """A slice of sound to coefficients and back; gains and energies on one common grid of columns."""
+
+    name: str
+    hop: int
+    slice_length: int
+    latency: int
+    n_bands: int
+    n_columns: int
+    columns_per_hop: int
+    column_weight: F32
+
+    def analyze(self, samples: Audio) -> C64: ...
+
+    def synthesize(self, coefficients: C64) -> Audio: ...
+
+    def band_power(self, coefficients: C64) -> F32: ...
+
+    def apply_gains(self, coefficients: C64, gains: F32) -> C64: ...
+
+
+class ColumnGrid:
+    """Which columns a slice decodes, and how much past their patches need; a property of front end and patch size."""
+
+    def __init__(self, frontend: FrontEnd, patch_columns: int) -> None:
+        hop, weight = frontend.columns_per_hop, frontend.column_weight
+        self.patch_columns = patch_columns
+        self.hop = hop
+        self.n_columns = frontend.n_columns
+        self.history = patch_columns - 1
+        self.weight = _summed_weight(weight, hop, self.history)
+        newest = self.weight[self.history :]
+        self.decoded = np.flatnonzero((newest >= _DECODABLE * newest.max()) & (weight > 0))
+        oldest = int(self.decoded[0]) - self.history
+        last_heard = int(np.flatnonzero(weight)[-1])
+        # The oldest column of the first patch is touched by slices back to the one that just reaches it.
+        self.context_slices = max(0, -((oldest - last_heard) // hop))
+        # Columns that are not decoded take the mask of the nearest one that is.
+        nearest = np.abs(np.arange(frontend.n_columns)[:, None] - self.decoded).argmin(axis=1)
+        self.nearest_decoded = nearest
+
+
+class Columns:
+    """The newest columns of band energy, slices weighted and summed; starts from silence."""
+
+    def __init__(self, grid: ColumnGrid, n_channels: int, n_bands: int) -> None:
+        self._grid = grid
+        self._sum = np.zeros((n_channels, n_bands, grid.history + grid.n_columns), np.float32)
+
+    def push(self, power: F32) -> F32:
+        """Patches `(n_channels, n_decoded, patch_columns, n_bands)` of energy that a slice's columns make up.
+
+        `power` is the slice's `(n_channels, n_bands, n_columns)`; the energy of a column is the sum over its slices
+        divided by the sum of their squared windows.
+        """
+        grid = self._grid
+        self._sum[:, :, : -grid.hop] = self._sum[:, :, grid.hop :]
+        self._sum[:, :, -grid.hop :] = 0
+        self._sum[:, :, grid.history :] += power
+        energy = self._sum / grid.weight
+        starts = grid.decoded[:, None] + np.arange(grid.patch_columns)
+        return np.ascontiguousarray(np.moveaxis(energy[:, :, starts], 1, 3))
+
+
+def compress(power: F32, exponent: float) -> F32:
+    """Amplitudes to the power `exponent`: |c|^exponent from |c|^2. Stays proportional to itself under a gain."""
+    return np.asarray(np.power(power, np.float32(exponent / 2)), np.float32)
+
+
+def unit_norm(patches: F32) -> tuple[F32, F32]:
+    """Rows scaled to unit length, and their lengths `(n, 1)`; a silent row stays zero."""
+    length = np.sqrt(np.sum(patches * patches, axis=1, keepdims=True))
+    return patches / np.where(length > 0, length, np.float32(1)), length
+
+
+def _summed_weight(weight: F32, hop: int, history: int) -> F32:
+    """Squared windows summed over the newest slice and all before it, on the newest `history + n_columns` columns."""
+    n_slices = -(-(history + weight.size) // hop) + 1
+    total = np.zeros(history + weight.size + n_slices * hop, np.float32)
+    for j in range(n_slices):
+        start = total.size - weight.size - j * hop
+        total[start : start + weight.size] += weight
+    tail = total[-(history + weight.size) :]
+    return np.maximum(tail, np.float32(1e-3))

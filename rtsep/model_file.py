@@ -1,0 +1,147 @@
+"""Models on disk: safetensors with a JSON header, never pickle; the shipped ones are found by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtsep.errors import ModelError
+from rtsep.frontend.bands import BandLayout
+from rtsep.frontend.cqt import CQT
+from rtsep.frontend.features import FrontEnd
+from rtsep.frontend.stft import STFT
+from rtsep.sparse.dictionary import Dictionary
+from rtsep.types import F32
+
+FORMAT = 1
+_SHIPPED = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class FrontEndSpec:
+    """Which front end a model was trained on: `kind` cqt or stft, its bands, and the sizes of its slices."""
+
+    kind: str
+    layout: BandLayout
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def build(self) -> FrontEnd:
+        if self.kind == "cqt":
+            return CQT(self.layout, **self.sizes)
+        if self.kind == "stft":
+            return STFT(self.layout, **self.sizes)
+        raise ModelError(f"front end {self.kind!r} is not known to this version: it must be cqt or stft")
+
+
+@dataclass(frozen=True, eq=False)
+class SparseModel:
+    """All that a sparse separator is: plain numbers and two arrays.
+
+    `atoms` `(n_atoms, patch_columns, n_bands)` and `decoder` `(n_atoms, n_stems * n_bands)` float32; `compression` is
+    the exponent of the amplitudes that are coded and decoded, `sparsity` λ for unit-norm patches.
+    """
+
+    stems: tuple[str, ...]
+    sample_rate: int
+    spec: FrontEndSpec
+    compression: float
+    sparsity: float
+    mask_exponent: float
+    atoms: F32
+    decoder: F32
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def frontend(self) -> FrontEnd:
+        return self.spec.build()
+
+    @property
+    def patch_columns(self) -> int:
+        return self.atoms.shape[1]
+
+    @cached_property
+    def dictionary(self) -> Dictionary:
+        return Dictionary.from_matrix(self.atoms.reshape(len(self.atoms), -1), self.patch_columns)
+
+
+def model_names() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+
+
+def model_path(name_or_path: str) -> Path:
+    """Where a model is: a shipped name, or the path of a .safetensors file. Raises ModelError."""
+    shipped = _SHIPPED / f"{name_or_path}.safetensors"
+    if shipped.is_file():
+        return shipped
+    path = Path(name_or_path)
+    if path.suffix == ".safetensors" and path.is_file():
+        return path
+    raise ModelError(f"model {name_or_path!r} is not known: choose {', '.join(model_names())}, or a .safetensors file")
+
+
+def save_model(model: SparseModel, path: Path) -> None:
+    """Write `model` as safetensors: 16-bit floats for the arrays, all else as JSON in the header."""
+    from safetensors.numpy import save_file
+
+    header = {
+        "format": FORMAT,
+        "kind": "sparse",
+        **{k: v for k, v in asdict(model).items() if k not in ("atoms", "decoder")},
+    }
+    arrays = {"atoms": model.atoms.astype(np.float16), "decoder": model.decoder.astype(np.float16)}
+    scratch = path.with_name(f".{path.name}.partial")
+    save_file(arrays, scratch, {"rtsep": json.dumps(header)})
+    scratch.replace(path)
+
+
+def load_model(name_or_path: str) -> SparseModel:
+    """The model of a shipped name or a file. Raises ModelError where it is unknown, damaged or of another format."""
+    path = model_path(name_or_path)
+    header, arrays = _read(path)
+    if header.get("format") != FORMAT or header.get("kind") != "sparse":
+        raise ModelError(
+            f"{path} is of kind {header.get('kind')!r}, format {header.get('format')!r}: this version reads 'sparse', "
+            f"format {FORMAT}; train it again or update rtsep"
+        )
+    try:
+        spec = header["spec"]
+        model = SparseModel(
+            stems=tuple(header["stems"]),
+            sample_rate=int(header["sample_rate"]),
+            spec=FrontEndSpec(spec["kind"], BandLayout(**spec["layout"]), dict(spec["sizes"])),
+            compression=float(header["compression"]),
+            sparsity=float(header["sparsity"]),
+            mask_exponent=float(header["mask_exponent"]),
+            atoms=arrays["atoms"].astype(np.float32),
+            decoder=arrays["decoder"].astype(np.float32),
+            notes=header["notes"],
+        )
+        _check_sizes(model)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
+    return model
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {}).get("rtsep", "{}"))
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as a model ({error}): fetch or train it again") from error
+
+
+def _check_sizes(model: SparseModel) -> None:
+    n_bands = model.frontend().n_bands
+    atoms, decoder = model.atoms.shape, model.decoder.shape
+    if len(atoms) != 3 or atoms[2] != n_bands or decoder != (atoms[0], len(model.stems) * n_bands):
+        raise ValueError(f"atoms {atoms} and decoder {decoder} do not fit {len(model.stems)} stems of {n_bands} bands")
+    if not (np.isfinite(model.atoms).all() and np.isfinite(model.decoder).all()):
+        raise ValueError("weights that are not numbers")

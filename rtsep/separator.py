@@ -1,0 +1,91 @@
+"""Separator of the sparse model: a chunk in, its stems out, and nothing remembered in between."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from rtsep.decoder.masks import ratio_masks
+from rtsep.errors import OptionError
+from rtsep.frontend.features import ColumnGrid, Columns, compress, unit_norm
+from rtsep.model_file import SparseModel, load_model
+from rtsep.sparse.solvers import Workspace, solve_cd, solve_lca
+from rtsep.types import C64, F32, Audio, ChunkShape, Stems
+
+Solver = Literal["cd", "lca"]
+_SOLVE = {"cd": solve_cd, "lca": solve_lca}
+
+
+def load_separator(name_or_path: str = "cqt-sparse", solver: Solver = "cd") -> SparseSeparator:
+    """The separator of a shipped model's name or of a model file. Raises ModelError, OptionError."""
+    return SparseSeparator(load_model(name_or_path), solver)
+
+
+class SparseSeparator:
+    """Band spectra, sparse codes, linear decoder, ratio masks, the mixture's phase.
+
+    Each slice of a channel is worked through in arrays of one fixed size, so that its bits depend neither on the
+    chunk's length nor on the rank that computes it. Level does not matter: codes are those of unit-norm patches.
+    """
+
+    def __init__(self, model: SparseModel, solver: Solver = "cd", slices: int = 8) -> None:
+        if solver not in _SOLVE:
+            raise OptionError(f"solver {solver!r} is not known: choose {' or '.join(_SOLVE)}")
+        self.model = model
+        self.solver = solver
+        self.stems = model.stems
+        self.sample_rate = model.sample_rate
+        self._frontend = model.frontend()
+        self._grid = ColumnGrid(self._frontend, model.patch_columns)
+        self._gram = model.dictionary.gram
+        self._correlate = np.ascontiguousarray(model.dictionary.matrix.T)
+        self._workspace = Workspace.plan(model.dictionary.n_atoms)
+        self.shape = ChunkShape(
+            hop=self._frontend.hop,
+            slice_length=self._frontend.slice_length,
+            latency=self._frontend.latency,
+            context_slices=self._grid.context_slices,
+            slices=slices,
+        )
+
+    def separate(self, chunk: Audio) -> Stems:
+        """Stems `(n_stems, shape.output_length, n_channels)` of a chunk `(shape.input_length, n_channels)`.
+
+        They are windowed for the overlap-add and add up to the windowed chunk. Raises OptionError for another length.
+        """
+        shape = self.shape
+        if chunk.ndim != 2 or chunk.shape[0] != shape.input_length:
+            raise OptionError(
+                f"chunk is {chunk.shape}: it must be ({shape.input_length}, n_channels); cut it with streaming.Slicer"
+            )
+        stems = np.zeros((len(self.stems), shape.output_length, chunk.shape[1]), np.float32)
+        columns = Columns(self._grid, chunk.shape[1], self._frontend.n_bands)
+        for s in range(shape.context_slices + shape.slices):
+            samples = chunk[s * shape.hop : s * shape.hop + shape.slice_length]
+            coefficients = self._frontend.analyze(samples)
+            patches = columns.push(self._frontend.band_power(coefficients))
+            if s >= shape.context_slices:
+                start = (s - shape.context_slices) * shape.hop
+                stems[:, start : start + shape.slice_length] += self._slice_stems(coefficients, self._masks(patches))
+        return stems
+
+    def _masks(self, patches: F32) -> F32:
+        """Masks `(n_stems, n_channels, n_bands, n_columns)` of one slice from the energies of its patches."""
+        n_channels, n_decoded = patches.shape[:2]
+        rows = compress(patches, self.model.compression).reshape(n_channels * n_decoded, -1)
+        unit, _ = unit_norm(rows)
+        energy = np.sum(unit * unit, axis=1)
+        codes = _SOLVE[self.solver](
+            self._gram, unit @ self._correlate, energy, self.model.sparsity, workspace=self._workspace
+        ).codes
+        decoded = codes @ self.model.decoder
+        by_stem = decoded.reshape(n_channels, n_decoded, len(self.stems), -1).transpose(2, 0, 3, 1)
+        masks = ratio_masks(by_stem, self.model.mask_exponent)
+        return np.ascontiguousarray(masks[..., self._grid.nearest_decoded])
+
+    def _slice_stems(self, coefficients: C64, masks: F32) -> Stems:
+        """Stems `(n_stems, slice_length, n_channels)` of one slice; the last is what the others leave of the mixture."""
+        frontend = self._frontend
+        masked = [frontend.synthesize(frontend.apply_gains(coefficients, mask)) for mask in masks[:-1]]
+        return np.stack([*masked, frontend.synthesize(coefficients) - np.sum(masked, axis=0)])

@@ -1,0 +1,1 @@
+"""Training: songs with their stems in, a model file out."""
