@@ -1,0 +1,27 @@
+"""The engine of a single process: each chunk is computed where it is, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from rtsep.types import Chunk, ChunkResult, Separator
+
+
+def compute(separator: Separator, chunk: Chunk, rank: int = 0) -> ChunkResult:
+    """The stems of one chunk, and the seconds that `rank` took for them."""
+    started = time.perf_counter()
+    stems = separator.separate(chunk.samples)
+    return ChunkResult(chunk.index, stems, rank, time.perf_counter() - started)
+
+
+class LocalEngine:
+    """Runs `separator` in this process; holds one chunk at a time."""
+
+    def __init__(self, separator: Separator) -> None:
+        self._separator = separator
+
+    def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
+        """The results of `chunks`, in their order, each computed when it is asked for."""
+        for chunk in chunks:
+            yield compute(self._separator, chunk)

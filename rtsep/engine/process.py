@@ -1,0 +1,61 @@
+"""This process: how it was launched, how long it has run, what memory it took. Imports nothing heavy, and no MPI."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+# Open MPI's names, then those of MPICH's and Slurm's launchers.
+_SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+_RANK = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_IMPORTED = time.monotonic()
+
+
+def world_size(environment: Mapping[str, str] = os.environ) -> int:
+    """Processes that the launcher started together; 1 without a launcher."""
+    return _first_number(environment, _SIZE, default=1)
+
+
+def world_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """Which of them this one is; 0 without a launcher."""
+    return _first_number(environment, _RANK, default=0)
+
+
+def on_one_host(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether Open MPI's launcher says that all ranks are on this machine."""
+    size = environment.get("OMPI_COMM_WORLD_SIZE")
+    return size is not None and size == environment.get("OMPI_COMM_WORLD_LOCAL_SIZE")
+
+
+def use_one_thread() -> None:
+    """One thread a process, as ranks are the parallelism; works on libraries that are not loaded yet."""
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+
+
+def seconds_since_start() -> float:
+    """Age of this process in seconds, the interpreter's own start included where Linux tells it."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return time.monotonic() - _IMPORTED
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has had resident."""
+    try:
+        # Not getrusage's figure where it can be helped: that one begins with the parent's.
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    except (OSError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _first_number(environment: Mapping[str, str], names: tuple[str, ...], default: int) -> int:
+    return next((int(environment[name]) for name in names if name in environment), default)
