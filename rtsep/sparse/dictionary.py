@@ -50,15 +50,15 @@ class Dictionary:
 
     @property
     def n_atoms(self) -> int:
-        return self.atoms.shape[0]
+        return int(self.atoms.shape[0])
 
     @property
     def n_columns(self) -> int:
-        return self.atoms.shape[1]
+        return int(self.atoms.shape[1])
 
     @property
     def n_bands(self) -> int:
-        return self.atoms.shape[2]
+        return int(self.atoms.shape[2])
 
     @cached_property
     def matrix(self) -> F32:
@@ -72,7 +72,8 @@ class Dictionary:
 
     def correlate(self, patches: F32) -> F32:
         """Inner products of flat patches `(n, n_columns * n_bands)` with the atoms, `(n, n_atoms)`."""
-        return patches @ self.matrix.T
+        corr: F32 = patches @ self.matrix.T
+        return corr
 
     def whitened(self, whitening: F32) -> Dictionary:
         """The dictionary of the whitened atoms, scaled to unit norm again; its patches are whitened alike."""
@@ -82,15 +83,18 @@ class Dictionary:
 def normalise(rows: F32) -> F32:
     """Rows scaled to unit Euclidean norm, float32; a row of zeros stays zero. Safe for huge and tiny rows."""
     peaks = np.max(np.abs(rows), axis=1, keepdims=True, initial=0.0)
-    scaled = np.divide(rows, peaks, out=np.zeros(rows.shape, np.float32), where=peaks > 0)
+    scaled: F32 = np.divide(rows, peaks, out=np.zeros(rows.shape, np.float32), where=peaks > 0)
     norms = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.divide(scaled, norms, out=scaled, where=norms > 0)
+    scaled /= np.where(norms > 0, norms, 1)
+    return scaled
 
 
 def gram_of(matrix: F32) -> F32:
     """Inner products of the rows of `(n_atoms, n_features)`, exactly symmetric."""
-    gram = matrix @ matrix.T
-    return 0.5 * (gram + gram.T)
+    gram: F32 = matrix @ matrix.T
+    gram += gram.T.copy()
+    gram *= 0.5
+    return gram
 
 
 def whitening_matrix(matrix: F32, floor: float = 0.1) -> F32:
@@ -104,4 +108,5 @@ def whitening_matrix(matrix: F32, floor: float = 0.1) -> F32:
     covariance = matrix.T.astype(np.float64) @ matrix.astype(np.float64)
     eigenvalues, vectors = np.linalg.eigh(covariance)
     scale = 1.0 / np.sqrt(np.maximum(eigenvalues, 0.0) + floor * eigenvalues.mean())
-    return ((vectors * scale) @ vectors.T).astype(np.float32)
+    whitening: F32 = ((vectors * scale) @ vectors.T).astype(np.float32)
+    return whitening

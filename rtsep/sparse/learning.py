@@ -20,9 +20,7 @@ from rtsep.sparse.solvers import Workspace, solve_cd
 from rtsep.types import F32
 
 ATOM_BLOCK = 32  # atoms whose gradients one matrix product yields
-FORGETTING = (
-    3.0  # a minibatch weighs (its number / the last number) ** FORGETTING: early dictionaries coded badly
-)
+FORGETTING = 3.0  # a minibatch weighs (its number / the last number) ** FORGETTING: early dictionaries coded badly
 DEAD_BELOW = 1e-3  # of the mean Σa² of the atoms: less use than that is none
 
 
@@ -73,9 +71,7 @@ def learn_dictionary(
         n_reseeded = _reseed(matrix, statistics, batch, energies)
         if progress is not None:
             n_active = float(np.count_nonzero(codes)) / len(codes)
-            progress(
-                LearningProgress(number, float(energies.mean()), n_active, n_atoms - n_reseeded, n_reseeded)
-            )
+            progress(LearningProgress(number, float(energies.mean()), n_active, n_atoms - n_reseeded, n_reseeded))
     return matrix
 
 
@@ -157,9 +153,7 @@ def _start(
         pool, batches = np.concatenate(head or [np.zeros((0, 0), np.float32)]), chain(head, rest)
     sounding = np.flatnonzero(pool.any(axis=1))
     if len(sounding) < n_atoms:
-        raise OptionError(
-            f"{len(sounding)} sounding patches for {n_atoms} atoms: atoms start as patches; give more"
-        )
+        raise OptionError(f"{len(sounding)} sounding patches for {n_atoms} atoms: atoms start as patches; give more")
     return normalise(pool[rng.choice(sounding, n_atoms, replace=False)]), batches
 
 

@@ -12,11 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import AudioError, ModelError, OptionError
-from rtsep.sparse import kernels
+from rtsep.sparse.kernels import cd_columns
+from rtsep.sparse.lca_kernel import lca_columns
+from rtsep.sparse.workspace import Workspace
 from rtsep.types import F32
 
-ADDED = 10  # atoms that may join the working set in one round
-MAX_ROUNDS = 10_000  # far beyond what any column needs; a gap above the tolerance tells if it was reached
+__all__ = ["SparseCodes", "Workspace", "lca_rate", "solve_cd", "solve_lca"]
+
+# Far beyond what any column needs; a gap above the tolerance would tell that they were reached.
+MAX_ROUNDS = 1_000
+MAX_STEPS = 1_000_000
+POWER_ITERATIONS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,33 +32,6 @@ class SparseCodes:
     codes: F32
     gap: F32
     iterations: NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class Workspace:
-    """Scratch arrays of the solvers for `n_atoms` atoms, kept from call to call; not for two calls at once."""
-
-    small_gram: F32
-    floats: F32
-    atoms: NDArray[np.int32]
-    found: NDArray[np.int32]
-    is_member: NDArray[np.bool_]
-
-    @classmethod
-    def plan(cls, n_atoms: int) -> Workspace:
-        # An odd number of cache lines a row: rows a power of two apart would share a few sets of the cache.
-        stride = (n_atoms + 31) // 32 * 32 + 16
-        return cls(
-            small_gram=np.zeros((n_atoms, stride), np.float32),
-            floats=np.zeros((4, stride), np.float32),
-            atoms=np.zeros(n_atoms, np.int32),
-            found=np.zeros(ADDED, np.int32),
-            is_member=np.zeros(n_atoms, np.bool_),
-        )
-
-    @property
-    def n_atoms(self) -> int:
-        return self.atoms.size
 
 
 def solve_cd(
@@ -75,19 +54,57 @@ def solve_cd(
     _check_arrays(gram, corr, energy)
     space = _space(workspace, gram)
     result = _empty_result(corr, out)
-    kernels.cd_columns(
-        gram, corr, energy, np.float32(lam), tol, ADDED, MAX_ROUNDS,
-        space.small_gram, space.floats[0, : corr.shape[1]], space.floats[1], space.floats[2], space.floats[3],
-        space.atoms, space.is_member, space.found, result.codes, result.gap, result.iterations,
+    cd_columns(gram, corr, energy, np.float32(lam), tol, MAX_ROUNDS, space, result.codes, result.gap, result.iterations)
+    return result
+
+
+def solve_lca(
+    gram: F32,
+    corr: F32,
+    energy: F32,
+    lam: float,
+    tol: float = 1e-3,
+    workspace: Workspace | None = None,
+    out: F32 | None = None,
+    rate: float | None = None,
+) -> SparseCodes:
+    """Codes by the locally competitive algorithm with a soft threshold, to the same duality gap as `solve_cd`.
+
+    u <- u + rate · (c - u - (G - I) a), a = max(u - λ, 0), from u = 0 (Rozell, Johnson, Baraniuk, Olshausen, "Sparse
+    coding via thresholding and local competition in neural circuits", 2008). `rate` is dt/τ: by default `lca_rate`,
+    which costs a power iteration, so compute it once a dictionary. Arguments and errors else are those of `solve_cd`.
+    """
+    _check_options(lam, tol)
+    _check_arrays(gram, corr, energy)
+    rate = lca_rate(gram) if rate is None else rate
+    if not 0.0 < rate <= 1.0:
+        raise OptionError(f"rate {rate}: dt/τ must be above 0 and at most 1; leave it out to have it computed")
+    space = _space(workspace, gram)
+    result = _empty_result(corr, out)
+    lca_columns(
+        gram, corr, energy, np.float32(lam), tol, np.float32(rate), MAX_STEPS, space,
+        result.codes, result.gap, result.iterations,
     )  # fmt: skip
     return result
 
 
+def lca_rate(gram: F32) -> float:
+    """The largest dt/τ at which the dynamics surely settle: 2 over the Gram's largest eigenvalue, less a margin, at
+    most 1. The eigenvalue comes by power iteration from the atoms' common direction, always the same."""
+    vector = np.ones(len(gram), np.float32)
+    eigenvalue = 0.0
+    for _ in range(POWER_ITERATIONS):
+        image = gram @ (vector / np.linalg.norm(vector))
+        before, eigenvalue = eigenvalue, float(np.linalg.norm(image))
+        if abs(eigenvalue - before) <= 1e-4 * eigenvalue:
+            break
+        vector = image
+    return min(1.0, 1.8 / eigenvalue)
+
+
 def _check_options(lam: float, tol: float) -> None:
     if not 0.0 < lam < np.inf:
-        raise OptionError(
-            f"lambda {lam}: it must be above 0 and finite; 0.05 to 0.2 suits patches of unit norm"
-        )
+        raise OptionError(f"lambda {lam}: it must be above 0 and finite; 0.05 to 0.2 suits patches of unit norm")
     if not 1e-6 <= tol < 1.0:
         raise OptionError(f"tolerance {tol}: float32 codes reach relative gaps from 1e-6 to 1; try 1e-3")
 
@@ -101,23 +118,17 @@ def _check_arrays(gram: F32, corr: F32, energy: F32) -> None:
         )
     for name, array in (("Gram", gram), ("correlations", corr), ("energies", energy)):
         if array.dtype != np.float32 or not array.flags.c_contiguous:
-            raise ModelError(
-                f"{name} {array.dtype}: it must be float32 and C-contiguous; np.ascontiguousarray helps"
-            )
+            raise ModelError(f"{name} {array.dtype}: it must be float32 and C-contiguous; np.ascontiguousarray helps")
     if not np.all(np.diagonal(gram) > 0.0):
         raise ModelError("an atom of norm 0: the diagonal of the Gram must be above 0; take the atom out")
     if not (np.isfinite(corr).all() and np.isfinite(energy).all()):
-        raise AudioError(
-            "a column is not finite: correlations and energies must be numbers; check the input's samples"
-        )
+        raise AudioError("a column is not finite: correlations and energies must be numbers; check the input's samples")
 
 
 def _space(workspace: Workspace | None, gram: F32) -> Workspace:
-    space = workspace or Workspace.plan(len(gram))
+    space = Workspace.plan(len(gram)) if workspace is None else workspace
     if space.n_atoms != len(gram):
-        raise ModelError(
-            f"workspace for {space.n_atoms} atoms, Gram of {len(gram)}: plan one for this dictionary"
-        )
+        raise ModelError(f"workspace for {space.n_atoms} atoms, Gram of {len(gram)}: plan one for this dictionary")
     return space
 
 
