@@ -1,0 +1,127 @@
+"""One growing sound file each: 32-bit float wav, and flac and ogg through libsndfile."""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soundfile
+
+from rtsep.types import Audio
+
+EncoderError = soundfile.LibsndfileError
+FORMATS = ("wav", "flac", "ogg")
+_SUBTYPES = {"flac": "PCM_24", "ogg": "VORBIS"}
+_WAVE_FORMAT_IEEE_FLOAT = 3
+_UINT32_MAX = 0xFFFFFFFF
+_ENCODER_BLOCK = 65536
+
+
+class StemFile(Protocol):
+    """A sound file being written. Raises OSError or EncoderError where there is no room."""
+
+    n_clipped: int
+
+    def write(self, block: Audio) -> None:
+        """Append `(n, n_channels)` samples."""
+
+    def finish(self) -> None:
+        """Complete the file and close it."""
+
+    def abandon(self) -> None:
+        """Close the file as it is, whatever is wrong with it; after `finish` this does nothing."""
+
+
+def create_stem_file(path: Path, sample_rate: int, n_channels: int, audio_format: str) -> StemFile:
+    """Start a new file at `path`, in one of `FORMATS`."""
+    if audio_format == "wav":
+        return _FloatWavFile(path, sample_rate, n_channels)
+    return _EncodedFile(path, sample_rate, n_channels, audio_format)
+
+
+def find_format_limit(audio_format: str, sample_rate: int) -> str:
+    """Say what keeps a format from holding audio of this rate, up to 192 kHz and 8 channels; empty if nothing does."""
+    if audio_format == "flac" and sample_rate > 65535 and sample_rate % 10:
+        return "flac holds rates above 65535 Hz in steps of 10 Hz only"
+    return ""
+
+
+def wav_header(n_samples: int, sample_rate: int, n_channels: int) -> bytes:
+    """The 92 bytes before the samples of a float wav; from 4 GiB on it is an RF64 file.
+
+    The place of the ds64 chunk, which holds RF64's 64-bit sizes, is kept by a JUNK chunk until then (EBU Tech 3306).
+    """
+    sample_bytes = 4 * n_channels
+    data_size = n_samples * sample_bytes
+    riff_size = 84 + data_size
+    fmt = struct.pack(
+        "<4sIHHIIHH4sII",
+        *(b"fmt ", 16, _WAVE_FORMAT_IEEE_FLOAT, n_channels, sample_rate, sample_rate * sample_bytes, sample_bytes, 32),
+        *(b"fact", 4, min(n_samples, _UINT32_MAX)),
+    )
+    if riff_size > _UINT32_MAX:
+        riff = struct.pack(
+            "<4sI4s4sIQQQI", b"RF64", _UINT32_MAX, b"WAVE", b"ds64", 28, riff_size, data_size, n_samples, 0
+        )
+        return riff + fmt + struct.pack("<4sI", b"data", _UINT32_MAX)
+    riff = struct.pack("<4sI4s4sI28x", b"RIFF", riff_size, b"WAVE", b"JUNK", 28)
+    return riff + fmt + struct.pack("<4sI", b"data", data_size)
+
+
+class _FloatWavFile:
+    """A 32-bit float wav, exact to the bit.
+
+    libsndfile stamps the time into each float wav, in a PEAK chunk, so that no two of its files are equal; here the
+    same samples make the same file.
+    """
+
+    n_clipped = 0
+
+    def __init__(self, path: Path, sample_rate: int, n_channels: int) -> None:
+        self._sample_rate = sample_rate
+        self._n_channels = n_channels
+        self._n_samples = 0
+        self._file = path.open("xb")
+        self._file.write(wav_header(0, sample_rate, n_channels))
+
+    def write(self, block: Audio) -> None:
+        self._file.write(block.astype("<f4").tobytes())
+        self._n_samples += len(block)
+
+    def finish(self) -> None:
+        self._file.seek(0)
+        self._file.write(wav_header(self._n_samples, self._sample_rate, self._n_channels))
+        self._file.close()
+
+    def abandon(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+
+class _EncodedFile:
+    """A flac (24 bit) or ogg (Vorbis) file. What lies beyond full scale is clipped there, and counted."""
+
+    def __init__(self, path: Path, sample_rate: int, n_channels: int, audio_format: str) -> None:
+        self.n_clipped = 0
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._sound = soundfile.SoundFile(
+            descriptor, "w", sample_rate, n_channels, _SUBTYPES[audio_format], format=audio_format.upper()
+        )
+
+    def write(self, block: Audio) -> None:
+        self.n_clipped += int(np.count_nonzero(np.abs(block) > 1))
+        clipped = np.clip(block, -1, 1)
+        # libsndfile's Vorbis encoder takes a block's memory from the stack, and crashes on a long one.
+        for start in range(0, len(clipped), _ENCODER_BLOCK):
+            self._sound.write(clipped[start : start + _ENCODER_BLOCK])
+
+    def finish(self) -> None:
+        self._sound.close()
+
+    def abandon(self) -> None:
+        with suppress(EncoderError):
+            self._sound.close()

@@ -1,0 +1,172 @@
+"""Writes the stems of a song into one folder, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rtsep.errors import OutputError
+from rtsep.io.decoder import Decoder, DecoderError
+from rtsep.io.names import printable
+from rtsep.io.stem_files import FORMATS, EncoderError, create_stem_file, find_format_limit
+from rtsep.types import Stems
+
+
+class StemWriters:
+    """Files `{stem}.{format}` in `folder`, one a stem, that appear all together with `commit`.
+
+    Until then they grow in a hidden folder on the same disk. Leaving the `with` block without `commit`, on an error
+    or an interrupt, removes everything that was made. Entering it raises OutputError for what can be known to fail:
+    files that are there already, unless `overwrite`, no permission, a rate that the format cannot hold.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        stem_names: Sequence[str],
+        sample_rate: int,
+        n_channels: int,
+        audio_format: str = "wav",
+        overwrite: bool = False,
+    ) -> None:
+        self._folder = Path(os.path.realpath(folder))
+        self._name = printable(folder)
+        self._sample_rate = sample_rate
+        self._n_channels = n_channels
+        self._format = audio_format
+        self._overwrite = overwrite
+        self._targets = {stem: self._folder / f"{stem}.{audio_format}" for stem in stem_names}
+        self._n_samples = 0
+
+    @property
+    def n_clipped(self) -> dict[str, int]:
+        """Samples of each stem, over all channels, that lay beyond full scale and were clipped: none in a wav."""
+        return {stem: file.n_clipped for stem, file in self._files.items()}
+
+    def __enter__(self) -> Self:
+        self._check_format()
+        with ExitStack() as undo, self._one_line_errors():
+            self._check_targets()
+            self._work = self._make_work_folder(undo)
+            self._files = {}
+            for stem, target in self._targets.items():
+                file = create_stem_file(self._work / target.name, self._sample_rate, self._n_channels, self._format)
+                undo.callback(file.abandon)
+                self._files[stem] = file
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # After a commit there is nothing left to undo but the emptied hidden folder.
+        self._undo.close()
+
+    def write(self, stems: Stems) -> None:
+        """Append `(n_stems, n, n_channels)` samples, the stems in the order of their names."""
+        if stems.ndim != 3 or stems.shape[::2] != (len(self._files), self._n_channels):
+            raise ValueError(f"stems of shape {stems.shape}: must be ({len(self._files)}, n, {self._n_channels})")
+        with self._one_line_errors():
+            for file, samples in zip(self._files.values(), stems, strict=True):
+                file.write(samples)
+        self._n_samples += stems.shape[1]
+
+    def commit(self) -> None:
+        """Complete the files, see that the disk holds them, and make them appear. Raises OutputError otherwise."""
+        with self._one_line_errors():
+            for file in self._files.values():
+                file.finish()
+            for target in self._targets.values():
+                self._check_written(self._work / target.name)
+            if self._folder.exists():
+                _replace_all({self._work / target.name: target for target in self._targets.values()}, self._work)
+            else:
+                self._work.rename(self._folder)
+
+    def _check_format(self) -> None:
+        if self._format not in FORMATS:
+            raise OutputError(f"format {self._format}: unknown; choose one of {', '.join(FORMATS)}")
+        if limit := find_format_limit(self._format, self._sample_rate):
+            raise OutputError(f"format {self._format}: cannot hold {self._sample_rate} Hz, as {limit}; choose wav")
+
+    def _check_targets(self) -> None:
+        for folder in (self._folder, *self._folder.parents):
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise OutputError(f"{printable(folder)}: is a file; choose a folder for the stems")
+        for target in self._targets.values():
+            name = printable(target)
+            if target.is_dir():
+                raise OutputError(f"{name}: is a folder where a stem would go; move it away")
+            if os.path.lexists(target) and not self._overwrite:
+                raise OutputError(f"{name}: is there already; choose another folder, or --overwrite to replace it")
+
+    def _make_work_folder(self, undo: ExitStack) -> Path:
+        """Make the hidden folder inside the target if that is there, as it may be a disk of its own, else beside it."""
+        if self._folder.exists():
+            home = self._folder
+        else:
+            home = self._folder.parent
+            _make_parents(home, undo)
+        work = home / f".rtsep-{secrets.token_hex(4)}"
+        undo.callback(shutil.rmtree, work, ignore_errors=True)
+        work.mkdir()
+        return work
+
+    def _check_written(self, path: Path) -> None:
+        """Put the file on the disk and read its end: what found no room may show only now, or not at all."""
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        if self._n_samples == 0:
+            return
+        decoder = Decoder(path)
+        try:
+            decoder.skip(self._n_samples - 1)
+            if decoder.n_samples != self._n_samples or len(decoder.read(1)) != 1:
+                raise OSError("the disk did not take all of it")
+        finally:
+            decoder.close()
+
+    @contextmanager
+    def _one_line_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._cannot_write(error.strerror or str(error)) from error
+        except (EncoderError, DecoderError) as error:
+            raise self._cannot_write(f"{error.error_string.rstrip('.')}, maybe for want of room") from error
+
+    def _cannot_write(self, reason: str) -> OutputError:
+        return OutputError(f"{self._name}: cannot be written ({reason}); choose another folder, or make room")
+
+
+def _make_parents(folder: Path, undo: ExitStack) -> None:
+    """Make the folder and those above it that are missing, each to be removed again if nothing comes to lie in it."""
+    if folder.is_dir():
+        return
+    _make_parents(folder.parent, undo)
+    undo.callback(_remove_if_empty, folder)
+    folder.mkdir()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _replace_all(moves: dict[Path, Path], attic: Path) -> None:
+    """Move every file to its target, or none of them; what lay at the targets goes to the attic."""
+    with ExitStack() as undo:
+        for source, target in moves.items():
+            if os.path.lexists(target):
+                old = attic / f"old-{target.name}"
+                target.rename(old)
+                undo.callback(old.rename, target)
+            source.rename(target)
+            undo.callback(target.rename, source)
+        undo.pop_all()
