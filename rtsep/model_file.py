@@ -61,7 +61,7 @@ class SparseModel:
 
     @property
     def patch_columns(self) -> int:
-        return self.atoms.shape[1]
+        return int(self.atoms.shape[1])
 
     @cached_property
     def dictionary(self) -> Dictionary:

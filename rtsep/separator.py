@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -10,11 +11,13 @@ from rtsep.decoder.masks import ratio_masks
 from rtsep.errors import OptionError
 from rtsep.frontend.features import ColumnGrid, Columns, compress, unit_norm
 from rtsep.model_file import SparseModel, load_model
-from rtsep.sparse.solvers import Workspace, solve_cd, solve_lca
+from rtsep.sparse.solvers import Workspace, lca_rate, solve_cd, solve_lca
 from rtsep.types import C64, F32, Audio, ChunkShape, Stems
 
 Solver = Literal["cd", "lca"]
-_SOLVE = {"cd": solve_cd, "lca": solve_lca}
+SOLVERS: tuple[Solver, ...] = get_args(Solver)
+# What one file chunk holds: long enough that its context costs little, short enough that ranks share a song evenly.
+_CHUNK_SAMPLES = 32768
 
 
 def load_separator(name_or_path: str = "cqt-sparse", solver: Solver = "cd") -> SparseSeparator:
@@ -29,9 +32,9 @@ class SparseSeparator:
     chunk's length nor on the rank that computes it. Level does not matter: codes are those of unit-norm patches.
     """
 
-    def __init__(self, model: SparseModel, solver: Solver = "cd", slices: int = 8) -> None:
-        if solver not in _SOLVE:
-            raise OptionError(f"solver {solver!r} is not known: choose {' or '.join(_SOLVE)}")
+    def __init__(self, model: SparseModel, solver: Solver = "cd", slices: int | None = None) -> None:
+        if solver not in SOLVERS:
+            raise OptionError(f"solver {solver!r} is not known: choose {' or '.join(SOLVERS)}")
         self.model = model
         self.solver = solver
         self.stems = model.stems
@@ -40,13 +43,15 @@ class SparseSeparator:
         self._grid = ColumnGrid(self._frontend, model.patch_columns)
         self._gram = model.dictionary.gram
         self._correlate = np.ascontiguousarray(model.dictionary.matrix.T)
-        self._workspace = Workspace.plan(model.dictionary.n_atoms)
+        workspace = Workspace.plan(model.dictionary.n_atoms)
+        solve = solve_cd if solver == "cd" else partial(solve_lca, rate=lca_rate(self._gram))
+        self._solve = partial(solve, self._gram, lam=model.sparsity, workspace=workspace)
         self.shape = ChunkShape(
             hop=self._frontend.hop,
             slice_length=self._frontend.slice_length,
             latency=self._frontend.latency,
             context_slices=self._grid.context_slices,
-            slices=slices,
+            slices=slices or max(1, _CHUNK_SAMPLES // self._frontend.hop),
         )
 
     def separate(self, chunk: Audio) -> Stems:
@@ -75,17 +80,14 @@ class SparseSeparator:
         n_channels, n_decoded = patches.shape[:2]
         rows = compress(patches, self.model.compression).reshape(n_channels * n_decoded, -1)
         unit, _ = unit_norm(rows)
-        energy = np.sum(unit * unit, axis=1)
-        codes = _SOLVE[self.solver](
-            self._gram, unit @ self._correlate, energy, self.model.sparsity, workspace=self._workspace
-        ).codes
+        codes = self._solve(corr=unit @ self._correlate, energy=np.sum(unit * unit, axis=1)).codes
         decoded = codes @ self.model.decoder
         by_stem = decoded.reshape(n_channels, n_decoded, len(self.stems), -1).transpose(2, 0, 3, 1)
         masks = ratio_masks(by_stem, self.model.mask_exponent)
         return np.ascontiguousarray(masks[..., self._grid.nearest_decoded])
 
     def _slice_stems(self, coefficients: C64, masks: F32) -> Stems:
-        """Stems `(n_stems, slice_length, n_channels)` of one slice; the last is what the others leave of the mixture."""
+        """Stems `(n_stems, slice_length, n_channels)` of one slice; the last is what the others leave of it."""
         frontend = self._frontend
         masked = [frontend.synthesize(frontend.apply_gains(coefficients, mask)) for mask in masks[:-1]]
         return np.stack([*masked, frontend.synthesize(coefficients) - np.sum(masked, axis=0)])

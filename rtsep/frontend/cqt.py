@@ -87,7 +87,7 @@ class CQT:
         return folded
 
     def synthesize(self, coefficients: C64) -> Audio:
-        """One slice `(slice_length, n_channels)` to overlap-add, from its coefficients: X[m] = sum_k gamma_k[m] C_k[m]."""
+        """One slice `(slice_length, n_channels)` to overlap-add: X[m] = sum_k gamma_k[m] FFT(c_k)[m mod M_k]."""
         bands = self._bands
         folded = np.empty_like(coefficients)
         for part, source in zip(self._groups(folded), self._groups(coefficients), strict=True):

@@ -84,8 +84,9 @@ def compress(power: F32, exponent: float) -> F32:
 
 def unit_norm(patches: F32) -> tuple[F32, F32]:
     """Rows scaled to unit length, and their lengths `(n, 1)`; a silent row stays zero."""
-    length = np.sqrt(np.sum(patches * patches, axis=1, keepdims=True))
-    return patches / np.where(length > 0, length, np.float32(1)), length
+    length: F32 = np.sqrt(np.sum(patches * patches, axis=1, keepdims=True))
+    unit = np.asarray(patches / np.where(length > 0, length, np.float32(1)), np.float32)
+    return unit, length
 
 
 def _summed_weight(weight: F32, hop: int, history: int) -> F32:

@@ -45,8 +45,8 @@ class STFT:
 
     def band_power(self, coefficients: C64) -> F32:
         """Energy of each band, `(n_channels, n_bands, 1)`: every bin shared out between its two bands."""
-        power = coefficients.real**2 + coefficients.imag**2
-        return np.asarray(power @ self._to_bands.T)[:, :, None]
+        power: F32 = coefficients.real**2 + coefficients.imag**2
+        return (power @ self._to_bands.T)[:, :, None]
 
     def apply_gains(self, coefficients: C64, gains: F32) -> C64:
         """Bins times `gains` `(n_channels, n_bands, 1)`, blended between bands by the same raised cosines."""

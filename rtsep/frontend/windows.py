@@ -24,7 +24,7 @@ def tukey_slice(slice_length: int, transition: int) -> F64:
         raise ValueError(f"transition {transition} must be between 1 and half the slice, {half}")
     distance = np.abs(np.arange(slice_length) + 0.5 - half)  # from the middle of the slice
     ramp = np.clip((distance - (half - transition) / 2) / transition, 0.0, 1.0)
-    return 0.5 + 0.5 * np.cos(np.pi * ramp)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * ramp))
 
 
 def dual_window(window: F64, hop: int) -> F64:
@@ -35,4 +35,4 @@ def dual_window(window: F64, hop: int) -> F64:
     if window.size % hop:
         raise ValueError(f"window length {window.size} must be a multiple of the hop {hop}")
     energy = np.sum(window.reshape(-1, hop) ** 2, axis=0)
-    return window / np.tile(energy, window.size // hop)
+    return np.asarray(window / np.tile(energy, window.size // hop))

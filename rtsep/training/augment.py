@@ -80,10 +80,9 @@ class Mixer:
         speed = 2 ** (semitones / 12)
         chosen = source.channels[channel % len(source.channels)]
         clip = read_clip(source, start, self._remix.seconds * speed, chosen, round(self._sample_rate / speed))
-        n = round(self._remix.seconds * self._sample_rate)
-        out = np.zeros(n, np.float32)
-        out[: min(n, clip.size)] = clip[:n]
-        return out
+        # Loops loop and single sounds come again: a recording shorter than the mixture fills it.
+        length = min(clip.size, round(source.seconds / speed * self._sample_rate))
+        return np.resize(clip[:length], round(self._remix.seconds * self._sample_rate))
 
 
 def _shares(seconds: object) -> np.ndarray:

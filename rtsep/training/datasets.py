@@ -1,4 +1,4 @@
-"""Where training sound comes from: folders of songs with stem files, solo singers, single sounds. Read when asked for."""
+"""Where training sound comes from: songs with stem files, solo voices, single sounds. Read when asked for."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ from rtsep.errors import OptionError
 from rtsep.types import F32, STEMS
 
 _SOUND = {".ogg", ".wav", ".flac", ".mp3"}
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A stretch of one source: `channel` of `path` from `start` on for `length` samples, at the file's own rate."""
-
-    path: Path
-    channel: int
-    start: int
-    length: int
 
 
 @dataclass(frozen=True)

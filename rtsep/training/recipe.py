@@ -1,0 +1,94 @@
+"""Training recipes: one TOML file says all that makes a model, so that the same file and data make it again."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtsep.errors import OptionError
+from rtsep.frontend.bands import BandLayout
+from rtsep.model_file import FrontEndSpec
+from rtsep.training.augment import Remix
+from rtsep.training.datasets import Source, solo_sources, song_sources
+
+SAMPLE_RATE = 44100
+
+
+@dataclass(frozen=True)
+class Solo:
+    """Files below the data folder that hold one stem alone."""
+
+    folder: str
+    stem: str
+    pattern: str
+    channels: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SparseRecipe:
+    """How a sparse model is made. `text` is the file itself, kept in the model."""
+
+    text: str
+    seed: int
+    songs: str
+    held_out: tuple[str, ...]
+    solos: tuple[Solo, ...]
+    remix: Remix
+    mixtures: int
+    spec: FrontEndSpec
+    atoms: int
+    patch_columns: int
+    compression: float
+    sparsity: float
+    dictionary_patches: int
+    dictionary_epochs: int
+    ridge: float
+    mask_exponent: float
+
+    def sources(self, data: Path) -> list[Source]:
+        """The recordings that the recipe names, below the folder `data`."""
+        found = song_sources(data / self.songs, self.held_out)
+        for solo in self.solos:
+            found += solo_sources(data / solo.folder, solo.stem, solo.pattern, solo.channels)
+        return found
+
+
+def read_recipe(path: Path) -> SparseRecipe:
+    """The recipe in a TOML file. Raises OptionError where the file or one of its entries cannot be used."""
+    try:
+        text = path.read_text()
+        table = tomllib.loads(text)
+        return _recipe(text, table)
+    except OSError as error:
+        raise OptionError(f"recipe {path} cannot be read ({error.strerror}): give a TOML file, see recipes/") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise OptionError(f"recipe {path}: {error!r} is missing or wrong; compare with those in recipes/") from error
+
+
+def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
+    data, frontend, code, decode = table["data"], dict(table["frontend"]), table["dictionary"], table["decoder"]
+    solos = [
+        Solo(s["folder"], s["stem"], s["pattern"], tuple(s["channels"]) if "channels" in s else None)
+        for s in data.get("solo", [])
+    ]
+    kind, layout = frontend.pop("kind"), BandLayout(SAMPLE_RATE, **frontend.pop("bands", {}))
+    return SparseRecipe(
+        text=text,
+        seed=int(table["seed"]),
+        songs=data["songs"],
+        held_out=tuple(data["held_out"]),
+        solos=tuple(solos),
+        remix=Remix(**table.get("remix", {})),
+        mixtures=int(data["mixtures"]),
+        spec=FrontEndSpec(kind, layout, frontend),
+        atoms=int(code["atoms"]),
+        patch_columns=int(code["patch_columns"]),
+        compression=float(code["compression"]),
+        sparsity=float(code["sparsity"]),
+        dictionary_patches=int(code["patches"]),
+        dictionary_epochs=int(code["epochs"]),
+        ridge=float(decode["ridge"]),
+        mask_exponent=float(decode["mask_exponent"]),
+    )

@@ -1,0 +1,190 @@
+"""Front ends: exact reconstruction, the formulas written out, scipy's STFT as oracle, latency to the sample."""
+
+import demo_song
+import numpy as np
+import pytest
+from scipy.signal import ShortTimeFFT
+
+from rtsep.frontend.bands import BandLayout
+from rtsep.frontend.cqt import CQT
+from rtsep.frontend.stft import STFT
+from rtsep.frontend.windows import dual_window, hann_periodic, tukey_slice
+
+RATE = 44100
+LAYOUT = BandLayout(RATE)
+FRONT_ENDS = {
+    "cqt": lambda: CQT(LAYOUT),
+    "cqt fine columns": lambda: CQT(LAYOUT, n_columns=16),
+    "cqt low latency": lambda: CQT(BandLayout(RATE, gamma=43.0), slice_length=4096, transition=1024),
+    "stft": lambda: STFT(LAYOUT),
+    "stft short": lambda: STFT(LAYOUT, slice_length=1024, hop=256),
+}
+
+
+@pytest.fixture(params=FRONT_ENDS)
+def frontend(request):
+    return FRONT_ENDS[request.param]()
+
+
+def signals() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    n = RATE // 2
+    impulse = np.zeros((n, 2), np.float32)
+    impulse[n // 2] = 1
+    square = np.sign(np.sin(2 * np.pi * 441 * np.arange(n) / RATE) + 1e-9)[:, None]
+    return {
+        "noise": rng.standard_normal((n, 2)).astype(np.float32),
+        "music": demo_song.mixture(3, 0.5),
+        "impulse": impulse,
+        "square": np.tile(square, (1, 2)).astype(np.float32),
+        "silence": np.zeros((n, 2), np.float32),
+    }
+
+
+def overlap_added(frontend, audio):
+    """Slice by slice through the front end, unchanged; only the samples under every slice are returned."""
+    out = np.zeros_like(audio)
+    n_slices = (len(audio) - frontend.slice_length) // frontend.hop + 1
+    for s in range(n_slices):
+        part = slice(s * frontend.hop, s * frontend.hop + frontend.slice_length)
+        out[part] += frontend.synthesize(frontend.analyze(audio[part]))
+    inside = slice(frontend.slice_length - frontend.hop, n_slices * frontend.hop)
+    return audio[inside], out[inside]
+
+
+@pytest.mark.parametrize("kind", ["noise", "music", "impulse", "square", "silence"])
+def test_reconstruction_is_exact(frontend, kind):
+    given, back = overlap_added(frontend, signals()[kind])
+    assert given.shape[0] > 2 * frontend.hop
+    error = np.linalg.norm(back - given)
+    assert error <= 1e-6 * np.linalg.norm(given)
+    if kind != "silence":
+        assert np.linalg.norm(given) > 0
+
+
+def slow_cqt(frontend, samples):
+    """c_k[n] = 1/M_k sum_m X[m] g_k[m] e^(2 pi i m n / M_k), term by term in float64."""
+    window = tukey_slice(frontend.slice_length, 2 * (frontend.latency - 3 * frontend.slice_length // 4))
+    spectrum = np.fft.rfft(samples.astype(np.float64) * window)
+    weights = frontend.layout.weights(frontend.slice_length)
+    coefficients = []
+    for g in weights:
+        bins = np.flatnonzero(g)
+        length = max(frontend.n_columns, 1 << int(np.ceil(np.log2(bins[-1] - bins[0] + 1))))
+        phases = np.exp(2j * np.pi * np.outer(np.arange(length), bins) / length)
+        coefficients.append(phases @ (spectrum[bins] * g[bins]) / length)
+    return np.concatenate(coefficients)
+
+
+@pytest.mark.parametrize("name", ["cqt", "cqt low latency"])
+def test_cqt_is_its_formula(name):
+    frontend = FRONT_ENDS[name]()
+    samples = np.random.default_rng(2).standard_normal((frontend.slice_length, 1)).astype(np.float32)
+    expected = slow_cqt(frontend, samples[:, 0])
+    got = frontend.analyze(samples)[0]
+    assert got.shape == expected.shape
+    assert np.linalg.norm(got - expected) <= 1e-6 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize(("slice_length", "hop"), [(4096, 1024), (1024, 256), (512, 256)])
+def test_stft_agrees_with_scipy(slice_length, hop):
+    frontend = STFT(LAYOUT, slice_length, hop)
+    audio = np.random.default_rng(3).standard_normal(8 * slice_length).astype(np.float32)
+    oracle = ShortTimeFFT(hann_periodic(slice_length), hop, RATE, phase_shift=None)
+    columns = oracle.stft(audio)
+    # scipy centres its slices: column p covers the samples around p * hop.
+    for p in range(slice_length // (2 * hop), 6):
+        start = p * hop - slice_length // 2
+        got = frontend.analyze(audio[start : start + slice_length, None])[0]
+        assert np.linalg.norm(got - columns[:, p - oracle.p_min]) <= 1e-5 * np.linalg.norm(got)
+    assert np.allclose(dual_window(hann_periodic(slice_length), hop), oracle.dual_win, atol=1e-12)
+
+
+def test_declared_latency_is_where_the_window_ends(frontend):
+    rng = np.random.default_rng(4)
+    samples = rng.standard_normal((frontend.slice_length, 1)).astype(np.float32)
+    before = frontend.analyze(samples)
+    later = samples.copy()
+    later[frontend.latency :] = rng.standard_normal(later[frontend.latency :].shape)
+    assert np.array_equal(frontend.analyze(later), before)
+    last = samples.copy()
+    last[frontend.latency - frontend.hop // 8 : frontend.latency] += 100
+    assert not np.array_equal(frontend.analyze(last), before)
+
+
+def test_energy_lies_in_the_band_and_column_of_the_sound(frontend):
+    time = np.arange(frontend.slice_length) / RATE
+    centres = frontend.layout.centres()
+    for k in (len(centres) // 3, len(centres) // 2, len(centres) - 20):
+        tone = np.sin(2 * np.pi * centres[k] * time).astype(np.float32)[:, None]
+        power = frontend.band_power(frontend.analyze(tone))[0].mean(axis=1)
+        missing = len(centres) - frontend.n_bands  # bands narrower than a bin are left out, all at the bottom
+        assert abs(int(power.argmax()) + missing - k) <= 1
+    if frontend.n_columns > 1:
+        width = frontend.slice_length // frontend.n_columns
+        for column in range(2, frontend.n_columns - 2):
+            click = np.zeros((frontend.slice_length, 1), np.float32)
+            click[column * width + width // 2] = 1
+            power = frontend.band_power(frontend.analyze(click))[0, -20:].sum(axis=0)
+            assert power.argmax() == column
+            assert power[column] > 0.8 * power.sum()
+
+
+def test_band_energies_are_those_of_the_weighted_spectrum(frontend):
+    """Parseval, band by band: the mean of the columns is sum_m |X[m]|^2 g_k[m]^2 (constant-Q) or g_k[m] (Fourier)."""
+    noise = np.random.default_rng(6).standard_normal((frontend.slice_length, 2)).astype(np.float32)
+    power = frontend.band_power(frontend.analyze(noise)).mean(axis=2)
+    if frontend.name == "cqt":
+        window = tukey_slice(frontend.slice_length, 2 * (frontend.latency - 3 * frontend.slice_length // 4))
+    else:
+        window = hann_periodic(frontend.slice_length)
+    weights = frontend.layout.weights(frontend.slice_length) ** (2 if frontend.name == "cqt" else 1)
+    spectrum = np.fft.rfft(noise * window[:, None], axis=0)
+    expected = (weights[weights.any(axis=1)] @ np.abs(spectrum) ** 2).T
+    assert power.shape == expected.shape
+    assert np.allclose(power, expected, rtol=1e-4)
+
+
+def test_gains_of_one_change_nothing_and_of_zero_leave_nothing(frontend):
+    noise = np.random.default_rng(7).standard_normal((frontend.slice_length, 2)).astype(np.float32)
+    coefficients = frontend.analyze(noise)
+    gains = np.ones((2, frontend.n_bands, frontend.n_columns), np.float32)
+    assert np.allclose(frontend.apply_gains(coefficients, gains), coefficients, rtol=1e-5, atol=1e-6)
+    assert not frontend.apply_gains(coefficients, 0 * gains).any()
+
+
+def test_gains_reach_their_own_channel_band_and_column(frontend):
+    noise = np.random.default_rng(8).standard_normal((frontend.slice_length, 2)).astype(np.float32)
+    coefficients = frontend.analyze(noise)
+    band = frontend.n_bands // 2
+    gains = np.ones((2, frontend.n_bands, frontend.n_columns), np.float32)
+    gains[1, band] = 0
+    power = frontend.band_power(frontend.apply_gains(coefficients, gains))
+    before = frontend.band_power(coefficients)
+    assert np.allclose(power[0], before[0], rtol=1e-4)
+    assert power[1, band].sum() < 0.5 * before[1, band].sum()
+    assert np.allclose(power[1, : band - 2], before[1, : band - 2], rtol=1e-4)
+
+
+def test_window_translates_and_band_weights_sum_to_one():
+    for length, transition in ((8192, 2048), (4096, 2048), (64, 10)):
+        window = tukey_slice(length, transition)
+        assert np.allclose(window[: length // 2] + window[length // 2 :], 1, atol=1e-12)
+        assert np.count_nonzero(window) == length // 2 + transition
+    for n_fft in (1024, 4096, 8192):
+        assert np.allclose(LAYOUT.weights(n_fft).sum(axis=0), 1, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: CQT(LAYOUT, slice_length=5000),
+        lambda: CQT(LAYOUT, n_columns=6),
+        lambda: CQT(LAYOUT, transition=9000),
+        lambda: STFT(LAYOUT, 4096, 1000),
+        lambda: CQT(BandLayout(RATE, f_min=30000)),
+    ],
+)
+def test_plans_that_cannot_be_are_refused(make):
+    with pytest.raises(ValueError, match="must"):
+        make()

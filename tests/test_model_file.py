@@ -1,0 +1,65 @@
+"""Models on disk: what is saved is what is loaded; what does not fit is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from rtsep.errors import ModelError
+from rtsep.frontend.bands import BandLayout
+from rtsep.model_file import FrontEndSpec, SparseModel, load_model, model_path, save_model
+from rtsep.types import STEMS
+
+
+@pytest.fixture
+def model():
+    rng = np.random.default_rng(0)
+    spec = FrontEndSpec("stft", BandLayout(44100), {"slice_length": 1024, "hop": 256})
+    n_bands = spec.build().n_bands
+    atoms = rng.random((6, 3, n_bands), np.float32)
+    atoms /= np.linalg.norm(atoms.reshape(6, -1), axis=1)[:, None, None]
+    return SparseModel(STEMS, 44100, spec, 0.5, 0.05, 1.0, atoms, rng.random((6, 4 * n_bands), np.float32), {"a": 1})
+
+
+def test_saved_and_loaded_are_the_same_but_for_rounding(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(model, path)
+    again = load_model(str(path))
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+    assert (again.stems, again.spec, again.notes) == (model.stems, model.spec, model.notes)
+    assert (again.sparsity, again.compression, again.mask_exponent) == (0.05, 0.5, 1.0)
+    assert np.allclose(again.atoms, model.atoms, rtol=1e-3, atol=1e-6)
+    assert np.allclose(again.decoder, model.decoder, rtol=1e-3, atol=1e-6)
+    assert np.allclose(np.linalg.norm(again.dictionary.matrix, axis=1), 1)
+
+
+def test_weights_that_do_not_fit_are_refused(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    not_numbers = np.full_like(model.decoder, np.nan)
+    for wrong in (replace(model, decoder=model.decoder[:, :-1]), replace(model, decoder=not_numbers)):
+        save_model(wrong, path)
+        with pytest.raises(ModelError, match="damaged"):
+            load_model(str(path))
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ({"format": 99, "kind": "sparse"}, "format 99"),
+        ({"format": 1, "kind": "sparse"}, "damaged"),
+        ({}, "format None"),
+    ],
+)
+def test_headers_of_another_kind_are_refused(header, words, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file({"atoms": np.zeros(1, np.float32)}, path, {"rtsep": json.dumps(header)})
+    with pytest.raises(ModelError, match=words):
+        load_model(str(path))
+
+
+def test_unknown_names_list_the_known_ones(tmp_path):
+    for name in ("nonsense", str(tmp_path / "missing.safetensors"), str(tmp_path)):
+        with pytest.raises(ModelError, match="choose cqt-sparse"):
+            model_path(name)

@@ -1,0 +1,150 @@
+"""The shipped separators: pure, level-blind, adding up to the mixture, and nearer to an unseen song's stems than it."""
+
+import demo_song
+import numpy as np
+import pytest
+
+from rtsep.errors import AudioError, ModelError, OptionError
+from rtsep.model_file import load_model, model_names
+from rtsep.separator import SparseSeparator, load_separator
+from rtsep.streaming.overlap_add import OverlapAdd
+from rtsep.streaming.slicer import Slicer
+
+RATE = 44100
+
+
+@pytest.fixture(scope="module", params=["cqt-sparse", "stft-sparse"])
+def separator(request):
+    return load_separator(request.param)
+
+
+@pytest.fixture(scope="module")
+def music():
+    return demo_song.mixture(4, 5)
+
+
+def separate_song(separator, audio):
+    """Stems of whole sound through slicer, separator and overlap-add."""
+    slicer = Slicer(separator.shape, audio.shape[1])
+    overlap_add = OverlapAdd(separator.shape, len(separator.stems), audio.shape[1])
+    chunks = [*slicer.push(audio), *slicer.finish()]
+    return np.concatenate([overlap_add.push(separator.separate(c.samples)) for c in chunks], axis=1)[:, : len(audio)]
+
+
+def db(ratio):
+    return 10 * np.log10(ratio)
+
+
+def test_stems_add_up_to_the_mixture(separator, music):
+    stems = separate_song(separator, music)
+    assert stems.shape == (4, *music.shape)
+    assert np.abs(stems.sum(axis=0) - music).max() <= 1e-5
+    assert all(np.abs(stem).max() > 1e-3 for stem in stems)
+
+
+def test_same_samples_same_stems_whatever_was_separated_before(separator, music):
+    shape = separator.shape
+    chunk = music[: shape.input_length]
+    first = separator.separate(chunk)
+    separator.separate(np.flip(music)[: shape.input_length])
+    assert np.array_equal(separator.separate(chunk.copy()), first)
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_stems_do_not_depend_on_the_length_of_the_chunks(separator, music, slices):
+    short = SparseSeparator(separator.model, slices=slices)
+    a, b = separate_song(separator, music), separate_song(short, music)
+    if separator.model.spec.kind == "cqt":  # two slices overlap: their sum has no order
+        assert np.array_equal(a, b)
+    assert np.allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("gain_db", [-40, 20])
+def test_level_does_not_matter(separator, music, gain_db):
+    gain = np.float32(10 ** (gain_db / 20))
+    a, b = separate_song(separator, music), separate_song(separator, music * gain) / gain
+    assert np.linalg.norm(a - b) <= 1e-3 * np.linalg.norm(a)
+
+
+def test_context_is_enough(separator, music):
+    """What lies before the context has no say: the claim on which chunks on different ranks rest."""
+    shape = separator.shape
+    one = SparseSeparator(separator.model, slices=1)
+    late = separator.shape.context + 5 * shape.hop
+    chunk = music[late - one.shape.context : late - one.shape.context + one.shape.input_length]
+    alone = one.separate(chunk)[:, : shape.hop]
+    longer = SparseSeparator(separator.model, slices=4)
+    start = late - longer.shape.context - 3 * shape.hop
+    stems = longer.separate(music[start : start + longer.shape.input_length])
+    # The fourth slice of the longer chunk begins at `late`, under the tails of those before it; take the tails away.
+    three = SparseSeparator(separator.model, slices=3)
+    tails = three.separate(music[start : start + three.shape.input_length])
+    overlap = tails[:, 3 * shape.hop : 4 * shape.hop]
+    assert np.allclose(stems[:, 3 * shape.hop : 4 * shape.hop] - overlap, alone, atol=1e-5)
+
+
+def test_declared_latency_is_that_of_a_change_in_the_input(separator, music):
+    """A sample's stems are final once `latency` later samples are known, and not one sample much earlier."""
+    shape, at = separator.shape, 2 * RATE
+    changed = music.copy()
+    changed[at:] = np.random.default_rng(1).standard_normal(changed[at:].shape)
+    a, b = separate_song(separator, music), separate_song(separator, changed)
+    first = np.flatnonzero(np.any(a != b, axis=(0, 2)))[0]
+    assert first >= at - shape.latency
+    assert first <= at - shape.latency + shape.hop
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 8])
+def test_channels_are_separated_each_on_its_own(separator, music, n_channels):
+    shape = separator.shape
+    mono = music[: shape.input_length, :1]
+    alone = separator.separate(mono)
+    many = separator.separate(np.repeat(mono, n_channels, axis=1))
+    for channel in range(n_channels):
+        assert np.allclose(many[:, :, channel], alone[:, :, 0], atol=1e-5)
+
+
+def test_silence_and_denormals_give_silence(separator):
+    for value in (0.0, 1e-40):
+        chunk = np.full((separator.shape.input_length, 2), value, np.float32)
+        stems = separator.separate(chunk)
+        assert np.isfinite(stems).all()
+        assert np.abs(stems).max() <= 1e-38
+
+
+def test_both_solvers_give_the_same_stems(separator, music):
+    shape = separator.shape
+    chunk = music[: shape.input_length]
+    cd, lca = separator.separate(chunk), SparseSeparator(separator.model, "lca").separate(chunk)
+    assert np.linalg.norm(cd - lca) <= 0.02 * np.linalg.norm(cd)
+
+
+def test_every_stem_of_an_unseen_song_is_nearer_than_the_mixture(separator, music):
+    stems = separate_song(separator, music)
+    for true, stem in zip(demo_song.stems(4, 5), stems, strict=True):
+        gain = db(np.sum((music - true) ** 2) / np.sum((stem - true) ** 2))
+        assert gain > 1.0
+
+
+def test_wrong_chunks_models_and_solvers_are_one_clear_line(separator, tmp_path):
+    with pytest.raises(OptionError, match="it must be"):
+        separator.separate(np.zeros((100, 2), np.float32))
+    chunk = np.zeros((separator.shape.input_length, 2), np.float32)
+    chunk[-separator.shape.slice_length + 3000] = np.nan
+    with pytest.raises(AudioError, match="not finite"):
+        separator.separate(chunk)
+    with pytest.raises(OptionError, match="choose cd or lca"):
+        load_separator("cqt-sparse", "ista")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="choose cqt-sparse"):
+        load_separator("no-such-model")
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      tail")
+    with pytest.raises(ModelError, match="this version reads"):
+        load_model(str(damaged))
+    damaged.write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model(str(damaged))
+
+
+def test_shipped_models_are_small_and_listed():
+    assert {"cqt-sparse", "stft-sparse"} <= set(model_names())

@@ -1,0 +1,130 @@
+"""Training, end to end on real stems: the same recipe and data give the same model, and held out is held out."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import demo_song
+import numpy as np
+import pytest
+import soundfile
+
+from rtsep.errors import OptionError
+from rtsep.separator import SparseSeparator
+from rtsep.training.augment import Mixer, Remix
+from rtsep.training.datasets import read_clip, solo_sources, song_sources
+from rtsep.training.fit_sparse import fit_sparse
+from rtsep.training.recipe import read_recipe
+from rtsep.types import STEMS
+
+RECIPE = """
+    seed = 3
+    [data]
+    songs = "songs"
+    held_out = ["Second"]
+    mixtures = 6
+    [remix]
+    seconds = 3.0
+    same_song_chance = 0.5
+    [frontend]
+    kind = "stft"
+    slice_length = 2048
+    hop = 512
+    [dictionary]
+    atoms = 48
+    patch_columns = 3
+    compression = 0.5
+    sparsity = 0.05
+    patches = 1000
+    epochs = 1
+    [decoder]
+    ridge = 0.001
+    mask_exponent = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two songs: the two halves of the demo song's real stems; and a recipe beside them."""
+    folder = tmp_path_factory.mktemp("data")
+    for song, start in (("First", 0), ("Second", 10)):
+        (folder / "songs" / song).mkdir(parents=True)
+        for stem, samples in zip(STEMS, demo_song.stems(start, 10), strict=True):
+            soundfile.write(folder / "songs" / song / f"{stem}.flac", samples, 44100)
+    (folder / "recipe.toml").write_text(dedent(RECIPE))
+    return folder
+
+
+def test_same_recipe_same_model_on_one_process_or_two(data):
+    recipe = read_recipe(data / "recipe.toml")
+    stages = []
+    one = fit_sparse(recipe, data, 1, lambda stage, share, words: stages.append((stage, share)))
+    two = fit_sparse(recipe, data, 2, lambda *_: None)
+    assert np.array_equal(one.atoms, two.atoms)
+    assert np.array_equal(one.decoder, two.decoder)
+    assert list(dict.fromkeys(stage for stage, _ in stages)) == ["mixtures", "dictionary", "decoder"]
+    assert all(0 < share <= 1 for _, share in stages)
+    assert one.notes["recipe"] == recipe.text
+
+
+def test_a_model_trained_on_one_half_of_a_song_separates_the_other(data):
+    model = fit_sparse(read_recipe(data / "recipe.toml"), data, 2, lambda *_: None)
+    separator = SparseSeparator(model, slices=64)
+    n = separator.shape.input_length
+    truth = np.stack([soundfile.read(data / f"songs/Second/{s}.flac", n, dtype="float32")[0] for s in STEMS])
+    inside = slice(separator.shape.lead, separator.shape.advance)
+    stems = separator.separate(truth.sum(axis=0))[:, inside]
+    context = separator.shape.context
+    true = truth[:, context + inside.start : context + inside.stop]
+    gains = 10 * np.log10(np.sum((true.sum(axis=0) - true) ** 2, (1, 2)) / np.sum((stems - true) ** 2, (1, 2)))
+    assert np.median(gains) > 2.0
+
+
+def test_held_out_songs_are_never_among_the_sources(data):
+    assert {s.song for s in song_sources(data / "songs", ["Second"])} == {"First"}
+    with pytest.raises(OptionError, match="'Secnd' is not under"):
+        song_sources(data / "songs", ["Secnd"])
+    with pytest.raises(OptionError, match="no songs under"):
+        song_sources(data / "nothing")
+    with pytest.raises(OptionError, match="matches"):
+        solo_sources(data, "vocals", "*.mp3")
+
+
+def test_mixtures_are_the_same_for_the_same_seed_and_number(data):
+    sources = song_sources(data / "songs")
+    a, b = Mixer(sources, Remix(seconds=1.0), 44100, 7), Mixer(sources, Remix(seconds=1.0), 44100, 7)
+    assert np.array_equal(a.draw(5), b.draw(5))
+    assert not np.array_equal(a.draw(5), a.draw(6))
+    assert a.draw(0).shape == (4, 44100)
+    assert all(np.isfinite(a.draw(i)).all() for i in range(20))
+
+
+def test_clips_are_the_file_resampled_and_silent_beyond_its_end(data):
+    source = song_sources(data / "songs")[0]
+    samples, _ = soundfile.read(source.path, dtype="float32")
+    clip = read_clip(source, 2.0, 1.0, 1, 44100)
+    assert np.array_equal(clip, samples[2 * 44100 : 3 * 44100, 1])
+    assert read_clip(source, 2.0, 1.0, 1, 22050).shape == (22050,)
+    end = read_clip(source, 9.5, 1.0, 0, 44100)
+    assert np.array_equal(end[:22050], samples[-22050:, 0])
+    assert not end[22050:].any()
+    assert not read_clip(source, 99.0, 1.0, 0, 44100).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("seed = ", "wrong"), ("seed = 1", "'data'"), (dedent(RECIPE).replace("atoms", "atom"), "'atoms'")],
+)
+def test_recipes_that_cannot_be_used_are_one_clear_line(tmp_path: Path, text, words):
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(OptionError, match=words):
+        read_recipe(path)
+    with pytest.raises(OptionError, match="cannot be read"):
+        read_recipe(tmp_path / "none.toml")
+
+
+def test_recipes_in_the_repository_can_be_read():
+    recipes = sorted((demo_song.FOLDER / "recipes").glob("*.toml"))
+    assert recipes
+    for path in recipes:
+        assert "4_Potassium" in read_recipe(path).held_out
