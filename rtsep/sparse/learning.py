@@ -68,7 +68,7 @@ def learn_dictionary(
         absorb(statistics, codes, batch, keep=(1.0 - 1.0 / number) ** FORGETTING)
         update_atoms(matrix, statistics)
         energies = energy_of(matrix, batch, codes, lam)
-        n_reseeded = _reseed(matrix, statistics, batch, energies)
+        n_reseeded = reseed(matrix, statistics, batch, energies)
         if progress is not None:
             n_active = float(np.count_nonzero(codes)) / len(codes)
             progress(LearningProgress(number, float(energies.mean()), n_active, n_atoms - n_reseeded, n_reseeded))
@@ -164,12 +164,12 @@ def _minibatches(patches: F32, size: int, epochs: int, rng: np.random.Generator)
             yield patches[np.sort(order[start : start + size])]
 
 
-def _reseed(matrix: F32, statistics: Statistics, patches: F32, energies: F32) -> int:
+def reseed(matrix: F32, statistics: Statistics, patches: F32, energies: F32) -> int:
     """Give dead atoms the shape of the worst explained patches and forget their past; returns how many."""
     usage = np.diagonal(statistics.code_gram)
     dead = np.flatnonzero(usage < DEAD_BELOW * usage.mean())
-    worst = np.argsort(-energies, kind="stable")[: len(dead)]
-    worst = worst[patches[worst].any(axis=1)]
+    worst = np.argsort(-energies, kind="stable")
+    worst = worst[patches[worst].any(axis=1)][: len(dead)]
     dead = dead[: len(worst)]
     matrix[dead] = normalise(patches[worst])
     statistics.code_gram[dead] = 0.0

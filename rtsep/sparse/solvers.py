@@ -111,10 +111,10 @@ def _check_options(lam: float, tol: float) -> None:
 
 def _check_arrays(gram: F32, corr: F32, energy: F32) -> None:
     n_atoms = gram.shape[0]
-    if gram.shape != (n_atoms, n_atoms) or corr.shape != (len(energy), n_atoms) or energy.ndim != 1:
+    if n_atoms == 0 or gram.shape != (n_atoms, n_atoms) or corr.shape != (len(energy), n_atoms) or energy.ndim != 1:
         raise ModelError(
             f"Gram {gram.shape}, correlations {corr.shape}, energies {energy.shape}: they must be "
-            "(n_atoms, n_atoms), (n_columns, n_atoms), (n_columns,); use one dictionary for all"
+            "(n_atoms, n_atoms), (n_columns, n_atoms), (n_columns,), with an atom at least; use one dictionary for all"
         )
     for name, array in (("Gram", gram), ("correlations", corr), ("energies", energy)):
         if array.dtype != np.float32 or not array.flags.c_contiguous:
