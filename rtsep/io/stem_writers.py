@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -79,13 +79,16 @@ class StemWriters:
 
     def commit(self) -> None:
         """Complete the files, see that the disk holds them, and make them appear. Raises OutputError otherwise."""
+        moves = {self._work / target.name: target for target in self._targets.values()}
         with self._one_line_errors():
             for file in self._files.values():
                 file.finish()
-            for target in self._targets.values():
-                self._check_written(self._work / target.name)
+            for path in moves:
+                _sync(path)
+                if self._n_samples and not _is_whole(path, self._n_samples):
+                    raise OSError("the disk did not take all of it")
             if self._folder.exists():
-                _replace_all({self._work / target.name: target for target in self._targets.values()}, self._work)
+                _move_all(moves, self._work)
             else:
                 self._work.rename(self._folder)
 
@@ -118,27 +121,13 @@ class StemWriters:
         work.mkdir()
         return work
 
-    def _check_written(self, path: Path) -> None:
-        """Put the file on the disk and read its end: what found no room may show only now, or not at all."""
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        if self._n_samples == 0:
-            return
-        decoder = Decoder(path)
-        try:
-            decoder.skip(self._n_samples - 1)
-            if decoder.n_samples != self._n_samples or len(decoder.read(1)) != 1:
-                raise OSError("the disk did not take all of it")
-        finally:
-            decoder.close()
-
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise self._cannot_write(error.strerror or str(error)) from error
-        except (EncoderError, DecoderError) as error:
+        except EncoderError as error:
             raise self._cannot_write(f"{error.error_string.rstrip('.')}, maybe for want of room") from error
 
     def _cannot_write(self, reason: str) -> OutputError:
@@ -159,7 +148,25 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _replace_all(moves: dict[Path, Path], attic: Path) -> None:
+def _sync(path: Path) -> None:
+    """See the file on the disk: some file systems find only then that there is no room."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _is_whole(path: Path, n_samples: int) -> bool:
+    """Whether the file reads back to its last sample: encoders may hide that its end found no room."""
+    try:
+        with closing(Decoder(path)) as decoder:
+            if decoder.n_samples != n_samples:
+                return False
+            decoder.skip(n_samples - 1)
+            return len(decoder.read(1)) == 1
+    except DecoderError:
+        return False
+
+
+def _move_all(moves: dict[Path, Path], attic: Path) -> None:
     """Move every file to its target, or none of them; what lay at the targets goes to the attic."""
     with ExitStack() as undo:
         for source, target in moves.items():
