@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from rtsep.types import Chunk, ChunkResult, Separator
 
 
@@ -25,3 +27,9 @@ class LocalEngine:
         """The results of `chunks`, in their order, each computed when it is asked for."""
         for chunk in chunks:
             yield compute(self._separator, chunk)
+
+
+def warm_up(separator: Separator, n_channels: int) -> None:
+    """Separate a chunk of noise, so that everything is compiled and in memory before the first real one."""
+    noise = np.random.default_rng(0).standard_normal((separator.shape.input_length, n_channels), np.float32)
+    separator.separate(noise)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 
 # Open MPI's names, then those of MPICH's and Slurm's launchers.
 _SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 _RANK = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
+_GRACE_SECONDS = 0.2
 _IMPORTED = time.monotonic()
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a launcher started this process, be it alone."""
+    return any(name in environment for name in _SIZE)
 
 
 def world_size(environment: Mapping[str, str] = os.environ) -> int:
@@ -33,8 +42,26 @@ def on_one_host(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def use_one_thread() -> None:
-    """One thread a process, as ranks are the parallelism; works on libraries that are not loaded yet."""
+    """One thread a process, as ranks are the parallelism: for libraries still to be loaded, and those that are."""
     os.environ.update(dict.fromkeys(_THREADS, "1"))
+    if "numpy" in sys.modules:
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
+
+
+def heed_signals() -> None:
+    """Let SIGTERM interrupt rank 0 as Ctrl-C does, once; the other ranks end when rank 0 or the launcher ends them.
+
+    Open MPI kills all ranks as soon as one is gone, so that the others, told to end, give rank 0 time to clean up.
+    """
+    if world_rank() > 0:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _end_after_grace)
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def seconds_since_start() -> float:
@@ -55,6 +82,17 @@ def peak_memory_bytes() -> int:
     except (OSError, IndexError):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _end_after_grace(_number: int, _frame: FrameType | None) -> None:
+    time.sleep(_GRACE_SECONDS)
+    os._exit(INTERRUPTED)
 
 
 def _first_number(environment: Mapping[str, str], names: tuple[str, ...], default: int) -> int:

@@ -1,0 +1,122 @@
+"""Real-time separation of music into bass, drums, vocals and other."""
+
+# Only options are read here. Imports that take time wait until a command needs them, and NumPy until the number of
+# threads is set.
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from rtsep.commands.console import REFUSED, guarded, warn
+from rtsep.engine.process import heed_signals, use_one_thread, world_rank, world_size
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
+bench = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Measure this machine.")
+app.add_typer(bench, name="bench")
+
+Task = Callable[[], int]
+
+
+@app.command()
+def run(
+    song: Annotated[Path | None, typer.Argument(help="The song: wav, flac, ogg or mp3.", show_default=False)] = None,
+    file: Annotated[Path | None, typer.Option(help="The song, as an option.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for SONG.stems; beside the song if not given.")] = None,
+    model: Annotated[str | None, typer.Option(help="A shipped model's name, or a .safetensors file.")] = None,
+    frontend: Annotated[
+        Literal["cqt", "stft"] | None, typer.Option(help="The shipped model with this front end.")
+    ] = None,
+    solver: Annotated[Literal["cd", "lca"], typer.Option(help="Coordinate descent, or the neural dynamics.")] = "cd",
+    audio_format: Annotated[Literal["wav", "flac", "ogg"], typer.Option("--format", help="Of the files.")] = "wav",
+    stems: Annotated[str, typer.Option(help="Only these, as in bass,vocals.", show_default=False)] = "",
+    start: Annotated[float, typer.Option(help="Begin here, in seconds.")] = 0.0,
+    duration: Annotated[float | None, typer.Option(help="Separate this much, in seconds.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report to this file as JSON.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder with the true stems, to score against.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that are there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no report on the console.")] = False,
+) -> Task:
+    """Separate a song; under mpirun on all its ranks."""
+    chosen = song or file
+    if chosen is None or (song and file):
+        raise typer.BadParameter("give one song, as an argument or by --file", param_hint="SONG")
+
+    def task() -> int:
+        from rtsep.commands.run import RunOptions, run
+        from rtsep.file_job import FileJob
+
+        job = FileJob(
+            song=chosen,
+            out=out,
+            model=model or f"{frontend or 'cqt'}-sparse",
+            solver=solver,
+            audio_format=audio_format,
+            stems=tuple(filter(None, stems.split(","))),
+            start_seconds=start,
+            duration_seconds=duration,
+            overwrite=overwrite,
+        )
+        return run(RunOptions(job, frontend, report, truth, quiet))
+
+    return task
+
+
+@app.command()
+def models() -> Task:
+    """List the models that come with the package."""
+
+    def task() -> int:
+        from rtsep.model_file import model_names
+
+        print("\n".join(model_names()))
+        return 0
+
+    return task
+
+
+@bench.command()
+def rtf(
+    quick: Annotated[bool, typer.Option("--quick", help="End within 40 s.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+) -> Task:
+    """Real-time factor, start-up and memory over ranks."""
+
+    def task() -> int:
+        from rtsep.commands.bench_rtf import bench_rtf
+
+        return bench_rtf(quick, json)
+
+    return task
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command. The exit code is 2 for what the caller can mend, 130 after an interruption."""
+    use_one_thread()
+    heed_signals()
+    if world_rank() > 0:
+        sys.stdout = open(os.devnull, "w")  # rank 0 alone speaks; tracebacks go to stderr  # noqa: SIM115
+    try:
+        task = app(arguments, standalone_mode=False)
+    except typer.TyperException as error:
+        _refuse(f"{error.format_message().rstrip('.')}; see --help")
+    sys.exit(guarded(task) if callable(task) else task)
+
+
+def _refuse(message: str) -> NoReturn:
+    """End in one line, on all ranks together if there are several."""
+    if world_size() > 1:
+        from rtsep.engine.crew import leave_together
+
+        leave_together(lambda: warn(message), REFUSED)
+    warn(message)
+    sys.exit(REFUSED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What the user gets to read: tables on stdout, and what goes wrong in one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rtsep.engine.process import INTERRUPTED, launched
+from rtsep.errors import RtsepError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+REFUSED = 2
+
+
+def guarded(task: Callable[[], int]) -> int:
+    """The exit code of `task`; of an RtsepError or an interruption, which is told in one line."""
+    try:
+        return task()
+    except RtsepError as error:
+        warn(str(error))
+        return REFUSED
+    except KeyboardInterrupt:
+        _tell_interrupted()
+        return INTERRUPTED
+
+
+def warn(message: str) -> None:
+    """One line on stderr."""
+    print(f"rtsep: {message}", file=sys.stderr, flush=True)
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    """The tables on stdout, one below the other."""
+    from rich.console import Console
+
+    # Under mpirun stdout looks like a terminal of no size, whatever it is in truth.
+    console = Console(force_terminal=False, width=100) if launched() else Console()
+    for table in tables:
+        console.print(table)
+
+
+def _tell_interrupted() -> None:
+    """Say so on the stderr of the launcher itself, if there is one: it stops passing on what its ranks say."""
+    if launched():
+        try:
+            with open(f"/proc/{os.getppid()}/fd/2", "a") as stderr:
+                print("rtsep: interrupted", file=stderr)
+            return
+        except OSError:
+            pass
+    warn("interrupted")

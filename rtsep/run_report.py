@@ -1,0 +1,176 @@
+"""The report of a run: how fast, how late, how much memory, and who did what; as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from rtsep.errors import OutputError
+from rtsep.file_job import FileRun
+
+MB = 1e6
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One part of the way from a sample to its stems, in samples at the model's rate and in milliseconds."""
+
+    samples: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class RankShare:
+    """What one rank did: chunks, seconds spent on them, its share of all chunks, and its peak resident memory."""
+
+    rank: int
+    chunks: int
+    busy_seconds: float
+    share: float
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """museval's medians over the song's windows in dB; `gain` is SDR less the SDR of the unseparated mixture."""
+
+    sdr_db: float
+    sir_db: float
+    sar_db: float
+    mixture_sdr_db: float
+    gain_db: float
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Figures of one run. RTF is wall time over audio time, the wall time counted from the start of the process."""
+
+    song: str
+    model: str
+    frontend: str
+    solver: str
+    ranks: int
+    sample_rate: int
+    channels: int
+    audio_seconds: float
+    wall_seconds: float
+    startup_seconds: float
+    rtf: float
+    rtf_without_startup: float
+    chunk_ms: Mapping[str, float]
+    latency: Mapping[str, Latency]
+    shares: tuple[RankShare, ...]
+    clipped_samples: Mapping[str, int]
+    scores: Mapping[str, Score]
+
+
+def make_report(
+    run: FileRun, model: str, frontend: str, solver: str, peak_bytes: Mapping[int, int], scores: Mapping[str, Score]
+) -> RunReport:
+    """The figures of `run` by the ranks whose peak memory is given, rank 0's included."""
+    audio_seconds = run.n_samples / run.info.sample_rate
+    chunk_ms = 1e3 * np.array([seconds for _, seconds in run.computed])
+    percentiles = np.percentile(chunk_ms, (50, 95, 99, 100))
+    return RunReport(
+        song=str(run.info.path),
+        model=model,
+        frontend=frontend,
+        solver=solver,
+        ranks=len(peak_bytes),
+        sample_rate=run.info.sample_rate,
+        channels=run.info.n_channels,
+        audio_seconds=audio_seconds,
+        wall_seconds=run.done,
+        startup_seconds=run.ready,
+        rtf=run.done / audio_seconds,
+        rtf_without_startup=(run.done - run.ready) / audio_seconds,
+        chunk_ms=dict(zip(("p50", "p95", "p99", "max"), map(float, percentiles), strict=True)),
+        latency=_latency(run, float(percentiles[0])),
+        shares=tuple(_share(run, rank, peak) for rank, peak in sorted(peak_bytes.items())),
+        clipped_samples={stem: n for stem, n in run.n_clipped.items() if n},
+        scores=dict(scores),
+    )
+
+
+def check_report_path(path: Path) -> None:
+    """Raise OutputError unless a report can be written to `path`."""
+    folder = path.parent
+    if path.is_dir():
+        raise OutputError(f"report {path}: is a folder; give a file name")
+    if not folder.is_dir():
+        raise OutputError(f"report {path}: its folder is not there; make it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"report {path}: its folder cannot be written to; choose another")
+
+
+def write_report(report: RunReport, path: Path) -> None:
+    """Write the report as JSON, whole or not at all. Raises OutputError."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_text(json.dumps(asdict(report), indent=1) + "\n")
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise OutputError(f"report {path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def tables(report: RunReport) -> list[Table]:
+    """The report for people: the run, the ranks, and the scores if there are any."""
+    run = Table(title=f"{report.model} ({report.frontend}, {report.solver}) on {report.song}", show_header=False)
+    for name, value in _lines(report):
+        run.add_row(name, value)
+    ranks = Table("rank", "chunks", "share", "busy s", "peak MB")
+    for share in report.shares:
+        cells = (
+            share.rank,
+            share.chunks,
+            f"{share.share:.0%}",
+            f"{share.busy_seconds:.2f}",
+            f"{share.peak_memory_mb:.0f}",
+        )
+        ranks.add_row(*map(str, cells))
+    return [run, ranks, *([_score_table(report.scores)] if report.scores else [])]
+
+
+def _lines(report: RunReport) -> list[tuple[str, str]]:
+    """Name and value of each line of the first table."""
+    ms = report.chunk_ms
+    parts = [f"{name} {part.ms:.0f} ms ({part.samples} samples)" for name, part in report.latency.items()]
+    return [
+        ("audio", f"{report.audio_seconds:.2f} s, {report.sample_rate} Hz, {report.channels} channels"),
+        ("wall time", f"{report.wall_seconds:.2f} s, of it start-up {report.startup_seconds:.2f} s"),
+        ("RTF", f"{report.rtf:.3f}, without start-up {report.rtf_without_startup:.3f}"),
+        ("ranks", str(report.ranks)),
+        ("chunk", f"p50 {ms['p50']:.1f} ms, p95 {ms['p95']:.1f}, p99 {ms['p99']:.1f}, max {ms['max']:.1f}"),
+        ("latency", "\n".join(parts)),
+    ]
+
+
+def _score_table(scores: Mapping[str, Score]) -> Table:
+    table = Table("stem", "SDR dB", "SIR dB", "SAR dB", "mixture's SDR dB", "gain dB", title="museval, medians")
+    for stem, score in scores.items():
+        table.add_row(stem, *(f"{value:.2f}" for value in asdict(score).values()))
+    return table
+
+
+def _latency(run: FileRun, chunk_ms: float) -> dict[str, Latency]:
+    """The parts of the latency of a live stream cut in the same way; resampling only where there is any."""
+    rate, shape = run.separator.sample_rate, run.separator.shape
+    parts = {
+        "algorithmic": shape.latency / rate,
+        "resampling": run.resampling_seconds,
+        "buffering": shape.advance / rate,
+        "compute": chunk_ms / 1e3,
+    }
+    return {name: Latency(round(s * rate), 1e3 * s) for name, s in parts.items() if s or name != "resampling"}
+
+
+def _share(run: FileRun, rank: int, peak_bytes: int) -> RankShare:
+    seconds = [seconds for who, seconds in run.computed if who == rank]
+    return RankShare(rank, len(seconds), sum(seconds), len(seconds) / len(run.computed), peak_bytes / MB)

@@ -1,0 +1,24 @@
+"""A model of random weights: it separates badly, but by the whole chain of a trained one, and is made in no time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from rtsep.frontend.bands import BandLayout
+from rtsep.model_file import FrontEndSpec, SparseModel, save_model
+from rtsep.types import STEMS
+
+
+def write_small_model(path: Path, kind: str = "cqt", n_atoms: int = 48, patch_columns: int = 4) -> Path:
+    """Save a model with front end `kind` to `path`, which it returns."""
+    spec = FrontEndSpec(kind, BandLayout(44100))
+    n_bands = spec.build().n_bands
+    random = np.random.default_rng(5)
+    atoms = random.random((n_atoms, patch_columns, n_bands)).astype(np.float32) ** 4
+    atoms /= np.sqrt(np.sum(atoms**2, axis=(1, 2), keepdims=True))
+    decoder = random.random((n_atoms, len(STEMS) * n_bands)).astype(np.float32) ** 2
+    model = SparseModel(STEMS, 44100, spec, 0.5, 0.04, 1.0, atoms, decoder)
+    save_model(model, path)
+    return path
