@@ -44,7 +44,8 @@ class AudioReader:
         self.info = info
         self.n_samples = n_samples
         self._decoder = decoder
-        self._start = start
+        self._position = start
+        self._end = start + n_samples
 
     def __enter__(self) -> Self:
         return self
@@ -55,36 +56,34 @@ class AudioReader:
         self._decoder.close()
 
     def blocks(self, block: int = BLOCK) -> Iterator[Audio]:
-        """The stretch, once, from its start: `(n, n_channels)` float32 arrays of `block` samples, the last one shorter.
+        """What is left of the stretch: `(n, n_channels)` float32 arrays of `block` samples, the last one shorter.
 
         They hold `n_samples` samples in all. Raises AudioError where the file turns out damaged or truncated, or
         where a sample is NaN or infinite.
         """
-        n_left = self.n_samples
-        while n_left:
-            samples = self._read(min(block, n_left), n_left)
-            n_left -= len(samples)
+        while self._position < self._end:
+            samples = self._read(min(block, self._end - self._position))
+            self._position += len(samples)
             yield samples
 
-    def _read(self, n: int, n_left: int) -> Audio:
-        position = self._start + self.n_samples - n_left
+    def _read(self, n: int) -> Audio:
         try:
             samples = self._decoder.read(n)
         except DecoderError as error:
-            raise AudioError(self._message(position, f"is damaged or truncated ({error.error_string})")) from error
+            raise self._error(self._position, f"is damaged or truncated ({error.error_string})") from error
         finite = np.isfinite(samples).all(axis=1)
         if not finite.all():
-            bad = position + int(np.argmin(finite))
-            raise AudioError(self._message(bad, "holds a sample that is NaN or infinite"))
-        if len(samples) == n:
+            raise self._error(self._position + int(np.argmin(finite)), "holds a sample that is NaN or infinite")
+        n_read = len(samples)
+        if n_read == n:
             return samples
-        if self.info.format == "MP3" and n_left - len(samples) <= _MP3_SLACK:
-            return np.concatenate([samples, np.zeros((n - len(samples), samples.shape[1]), np.float32)])
-        raise AudioError(self._message(position + len(samples), "is truncated: its header promises more"))
+        if self.info.format == "MP3" and self._end - self._position - n_read <= _MP3_SLACK:
+            return np.concatenate([samples, np.zeros((n - n_read, self.info.n_channels), np.float32)])
+        raise self._error(self._position + n_read, "is truncated: its header promises more")
 
-    def _message(self, position: int, what: str) -> str:
+    def _error(self, position: int, fault: str) -> AudioError:
         seconds = position / self.info.sample_rate
-        return f"{printable(self.info.path)}: at {seconds:.3f} s the file {what}; fetch or export it again"
+        return AudioError(f"{printable(self.info.path)}: at {seconds:.3f} s the file {fault}; fetch or export it again")
 
 
 def open_audio(

@@ -33,17 +33,21 @@ class Decoder:
         self.sample_rate: int = self._sound.samplerate
         self.n_channels: int = self._sound.channels
         self.format: str = self._sound.format
-        self.is_mp3: bool = self.format == "MP3"
-        self._has_length = self._sound.frames != _NO_LENGTH
-        self.n_samples: int = self._sound.frames if self._has_length else _count_samples(path)
+        has_length = self._sound.frames != _NO_LENGTH
+        try:
+            self.n_samples: int = self._sound.frames if has_length else _count_samples(path)
+        except BaseException:
+            self.close()
+            raise
+        self._can_jump = has_length and self.format != "MP3" and self._sound.subtype != "VORBIS"
 
     def read(self, n: int) -> Audio:
         """The next `n` samples `(n, n_channels)` in float32; fewer only at the end of the file."""
         return _read(self._sound, n)
 
     def skip(self, n: int) -> None:
-        """Leave out the next `n` samples; where a jump would land nearby at best, they are decoded to be dropped."""
-        if self._has_length and not self.is_mp3:
+        """Leave out the next `n` samples. libsndfile jumps inexactly in mp3 and Vorbis: there they are decoded."""
+        if self._can_jump:
             self._sound.seek(n, soundfile.SEEK_CUR)
             return
         while n > 0 and len(dropped := self.read(min(n, _SKIP_BLOCK))):

@@ -41,8 +41,10 @@ class Mp3Pipe:
         return self._n_total - self._n_fed + n_unread
 
     def close(self) -> None:
-        """Give up the reading end, which ends the feeding."""
-        os.close(self.fd)
+        """Give up the reading end, which ends the feeding; more than once does no harm."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
         self._thread.join()
 
     def _feed(self, path: Path, start: int, sink: int) -> None:
