@@ -78,7 +78,7 @@ class StemWriters:
         self._n_samples += stems.shape[1]
 
     def commit(self) -> None:
-        """Complete the files, see that the disk holds them, and make them appear. Raises OutputError otherwise."""
+        """Complete the files, see that the disk holds them, and make them appear; OutputError if that cannot be."""
         moves = {self._work / target.name: target for target in self._targets.values()}
         with self._one_line_errors():
             for file in self._files.values():
@@ -87,6 +87,7 @@ class StemWriters:
                 _sync(path)
                 if self._n_samples and not _is_whole(path, self._n_samples):
                     raise OSError("the disk did not take all of it")
+            self._check_targets()
             if self._folder.exists():
                 _move_all(moves, self._work)
             else:
