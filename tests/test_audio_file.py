@@ -89,7 +89,7 @@ def test_text_is_no_sound_whatever_its_name(tmp_path: Path, name: str) -> None:
     path.write_text("These are words, not sound. " * 500)
     with pytest.raises(AudioError) as caught:
         open_audio(path)
-    assert_one_line(caught.value, str(path), "cannot be read as sound")
+    assert_one_line(caught.value, str(path), "cannot be read")
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 import struct
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sound_files import assert_one_line, make_song, read_song, wav_bytes, write_song
 
@@ -21,6 +25,7 @@ PCM = bytes(range(1, 201)) * 20
 LIST = b"LIST\x04\x00\x00\x00INFO"
 
 
+@cache
 def encoded(file_format: str, subtype: str | None = None, n_samples: int = 30000) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, make_song(n_samples), 44100, subtype=subtype, format=file_format)
@@ -117,6 +122,32 @@ def test_flac_that_does_not_know_its_length_is_counted(tmp_path: Path) -> None:
     assert np.abs(read_song(path, 1000) * 32768 - song).max() <= 1
     assert_array_equal(read_song(path, start_seconds=0.5), read_song(path)[22050:])
     assert_refused(path, bytes(content[: len(content) // 2]))
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3"])
+def test_start_behind_the_damage_is_refused_too(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "song"
+    content = encoded(kind, n_samples=150000)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError) as caught:
+        read_song(path, start_seconds=3)
+    assert_one_line(caught.value, str(path))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(["WAV", "RF64", "AIFF", "FLAC", "OGG", "MP3"]), st.data())
+def test_any_damage_leaves_a_song_or_one_line(kind: str, data: st.DataObject) -> None:
+    content = bytearray(encoded(kind, n_samples=3000))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, min(len(content), data.draw(st.sampled_from([100, 10000]))) - 1))
+        content[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "song"
+        path.write_bytes(content)
+        try:
+            read_song(path)
+        except AudioError as error:
+            assert_one_line(error, str(path))
 
 
 def test_ogg_with_something_behind_it_is_whole(tmp_path: Path) -> None:

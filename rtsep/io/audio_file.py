@@ -6,6 +6,7 @@ import math
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -98,22 +99,18 @@ def open_audio(
     path = Path(path)
     _check_file(path)
     try:
-        decoder = Decoder(path)
+        with ExitStack() as undo:
+            decoder = undo.enter_context(closing(Decoder(path)))
+            info = AudioInfo(path, decoder.sample_rate, decoder.n_channels, decoder.n_samples, decoder.format)
+            _check_info(info)
+            start, n_samples = _find_stretch(info, start_seconds, duration_seconds)
+            decoder.skip(start)
+            undo.pop_all()
     except DecoderError as error:
         reason = error.error_string.rstrip(".")
-        raise AudioError(
-            f"{printable(path)}: cannot be read as sound ({reason}); give a wav, flac, ogg or mp3"
-        ) from error
+        raise AudioError(f"{printable(path)}: cannot be read ({reason}); give a whole wav, flac, ogg or mp3") from error
     except OSError as error:
         raise _unreadable(path, error) from error
-    try:
-        info = AudioInfo(path, decoder.sample_rate, decoder.n_channels, decoder.n_samples, decoder.format)
-        _check_info(info)
-        start, n_samples = _find_stretch(info, start_seconds, duration_seconds)
-        decoder.skip(start)
-    except BaseException:
-        decoder.close()
-        raise
     return AudioReader(decoder, info, start, n_samples)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 _IFF_DATA = {(b"RIFF", b"WAVE"): b"data", (b"RF64", b"WAVE"): b"data", (b"RIFX", b"WAVE"): b"data"}
 _IFF_DATA |= {(b"FORM", b"AIFF"): b"SSND", (b"FORM", b"AIFC"): b"SSND"}
@@ -27,17 +26,17 @@ def _find_iff_fault(file: BinaryIO, file_size: int, head: bytes, data_id: bytes)
 
     Chunks: EA IFF 85; the 64-bit sizes of RF64 in its ds64 chunk: EBU Tech 3306.
     """
-    order = ">" if head[:4] in (b"FORM", b"RIFX") else "<"
+    order: Literal["big", "little"] = "big" if head[:4] in (b"FORM", b"RIFX") else "little"
     size_64 = 0
     position = 12
     while len(chunk_head := _read_at(file, position, 8)) == 8:
-        name, size = chunk_head[:4], struct.unpack(order + "I", chunk_head[4:])[0]
+        name, size = chunk_head[:4], int.from_bytes(chunk_head[4:], order)
         position += 8
         if name == b"ds64":
-            size_64 = struct.unpack("<Q", _read_at(file, position + 8, 8))[0]
+            size_64 = int.from_bytes(_read_at(file, position + 8, 8), "little")
         if name == data_id:
             promised = size_64 if head[:4] == b"RF64" and size == 0xFFFFFFFF else size
-            return _compare(promised, file_size - position, container_size=struct.unpack(order + "I", head[4:8])[0])
+            return _compare(promised, file_size - position, container_size=int.from_bytes(head[4:8], order))
         position += size + size % 2
     return ""
 

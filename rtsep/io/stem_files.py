@@ -6,7 +6,7 @@ import os
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -16,7 +16,10 @@ from rtsep.types import Audio
 EncoderError = soundfile.LibsndfileError
 FORMATS = ("wav", "flac", "ogg")
 # Vorbis quality 8, about 256 kbit/s in stereo: what hides a coder's noise in a mixture is gone from a stem.
-_ENCODINGS = {"flac": {"subtype": "PCM_24"}, "ogg": {"subtype": "VORBIS", "compression_level": 0.2}}
+_ENCODINGS: dict[str, dict[str, Any]] = {
+    "flac": {"subtype": "PCM_24"},
+    "ogg": {"subtype": "VORBIS", "compression_level": 0.2},
+}
 _WAVE_FORMAT_IEEE_FLOAT = 3
 _UINT32_MAX = 0xFFFFFFFF
 _ENCODER_BLOCK = 65536
