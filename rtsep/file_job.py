@@ -170,5 +170,5 @@ def _chosen(asked: tuple[str, ...], available: tuple[str, ...]) -> tuple[str, ..
     """The stems that were asked for, in the model's order."""
     for stem in asked:
         if stem not in available:
-            raise OptionError(f"stem {stem!r} is not one of this model's: choose among {', '.join(available)}")
+            raise OptionError(f"stem {stem}: not one of this model's; choose among {', '.join(available)}")
     return tuple(stem for stem in available if stem in asked or not asked)

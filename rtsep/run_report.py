@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -113,7 +115,7 @@ def write_report(report: RunReport, path: Path) -> None:
     """Write the report as JSON, whole or not at all. Raises OutputError."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        scratch.write_text(json.dumps(asdict(report), indent=1) + "\n")
+        scratch.write_text(json.dumps(_json_value(asdict(report)), indent=1, allow_nan=False) + "\n")
         scratch.replace(path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
@@ -136,6 +138,15 @@ def tables(report: RunReport) -> list[Table]:
         )
         ranks.add_row(*map(str, cells))
     return [run, ranks, *([_score_table(report.scores)] if report.scores else [])]
+
+
+def _json_value(value: Any) -> Any:
+    """The value with None for what JSON has no number for: the scores of a silent stem."""
+    if isinstance(value, dict):
+        return {name: _json_value(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _lines(report: RunReport) -> list[tuple[str, str]]:

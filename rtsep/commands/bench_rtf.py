@@ -33,7 +33,7 @@ def bench_rtf(quick: bool, path: Path | None) -> int:
 
 
 def measure(quick: bool, songs: tuple[Path, ...] = ()) -> list[Row]:
-    """Rows of medians over repeated runs, for a synthetic song and for `songs`; `quick` takes one song and two ranks."""
+    """Rows of medians over repeated runs, for a synthetic song and for `songs`; `quick` takes only one song."""
     ranks, n_repeats = ((1, 2), 2) if quick else (tuple(n for n in RANKS if n <= max(3, os.cpu_count() or 1)), 5)
     if shutil.which("mpirun", path=_path()) is None:
         ranks = (1,)

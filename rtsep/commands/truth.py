@@ -29,11 +29,18 @@ def check_truth(folder: Path, job: FileJob) -> None:
 
 
 def score_stems(folder: Path, job: FileJob, run: FileRun) -> dict[str, Score]:
-    """museval's SDR, SIR and SAR of the stems that `run` wrote, and the SDR of the mixture in their place."""
+    """museval's scores of the stems that `run` wrote, beside the SDR of the mixture in their place."""
+    from rtsep.evaluation.bsseval import evaluate, mixture_sdr
 
+    rate = run.info.sample_rate
     truth = np.stack([_read(_open(_find(folder, stem), job)) for stem in run.stems])
     found = np.stack([_read(open_audio(job.folder / f"{stem}.{job.audio_format}")) for stem in run.stems])
-    mixture = _read(_open(job.song, job))
+    mixture = mixture_sdr(truth, _read(_open(job.song, job)), rate)
+    scores = evaluate(truth, found, rate, run.stems)
+    return {
+        score.stem: Score(score.sdr, score.sir, score.sar, mixture_sdr_db=sdr, gain_db=score.sdr - sdr)
+        for score, sdr in zip(scores, map(float, mixture), strict=True)
+    }
 
 
 def _open(path: Path, job: FileJob) -> AudioReader:

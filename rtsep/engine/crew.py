@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from rtsep.engine.local import warm_up
 from rtsep.engine.mpi import MpiEngine, connect, serve
-from rtsep.engine.process import INTERRUPTED
+from rtsep.engine.process import INTERRUPTED, Terminated
 from rtsep.engine.waiting import barrier, broadcast
 from rtsep.errors import RtsepError
 from rtsep.types import Separator
@@ -40,8 +40,8 @@ class Order:
 class Crew:
     """Rank 0's hold on the other ranks, which hear it and wait; at the end of the `with` block they are dismissed.
 
-    `dismissed` is False afterwards where that was not possible in good order: after an interruption while they were
-    being told something, or an error that nobody foresaw. The job then has to be ended by force.
+    `dismissed` is False afterwards where that was not possible in good order: when the launcher ends the job, after an
+    interruption while they were being told something, or an error that nobody foresaw. The job ends by force then.
     """
 
     def __init__(self, comm: MPI.Intracomm) -> None:
@@ -58,7 +58,7 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         foreseen = error is None or isinstance(error, RtsepError | KeyboardInterrupt)
-        if not (foreseen and self._all_hear):
+        if not (foreseen and self._all_hear) or isinstance(error, Terminated):
             return
         if self._engine is None:
             broadcast(self._comm, _GO_HOME)

@@ -20,6 +20,10 @@ _GRACE_SECONDS = 0.2
 _IMPORTED = time.monotonic()
 
 
+class Terminated(KeyboardInterrupt):
+    """Interrupted for good: whoever launched this process is ending it, and all ranks with it."""
+
+
 def launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a launcher started this process, be it alone."""
     return any(name in environment for name in _SIZE)
@@ -53,7 +57,7 @@ def use_one_thread() -> None:
 def heed_signals() -> None:
     """Let SIGTERM interrupt rank 0 as Ctrl-C does, once; the other ranks end when rank 0 or the launcher ends them.
 
-    Open MPI kills all ranks as soon as one is gone, so that the others, told to end, give rank 0 time to clean up.
+    Open MPI, when it ends a job, kills all ranks as soon as one is gone: the others give rank 0 time to clean up.
     """
     if world_rank() > 0:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -84,10 +88,10 @@ def peak_memory_bytes() -> int:
         return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def _end_after_grace(_number: int, _frame: FrameType | None) -> None:

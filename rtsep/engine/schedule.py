@@ -55,6 +55,7 @@ def run_in_order(
     while True:
         news = [result for worker in workers if (result := worker.collect()) is not None]
         finished.update((result.index, result) for result in news)
+        n_handed_before = n_handed
         while not exhausted and n_handed - n_given < window and (worker := least_loaded(workers)) is not None:
             chunk = next(source, None)
             if chunk is None:
@@ -67,5 +68,5 @@ def run_in_order(
             yield result
         elif exhausted and n_given == n_handed:
             return
-        elif not news:
+        elif not news and n_handed == n_handed_before:
             rest()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtsep.engine.process import Terminated
+
 if TYPE_CHECKING:
     from mpi4py import MPI
 
@@ -18,9 +20,9 @@ _LAUNCHER = os.getppid()
 
 
 def nap(seconds: float = 0.0003) -> None:
-    """Give the core away for a moment. Raises KeyboardInterrupt once the launcher that started this rank is gone."""
+    """Give the core away for a moment. Raises Terminated once the launcher that started this rank is gone."""
     if os.getppid() != _LAUNCHER:
-        raise KeyboardInterrupt
+        raise Terminated
     time.sleep(seconds)
 
 

@@ -1,0 +1,120 @@
+"""Runs rtsep as its users do: as a process of its own, or several under mpirun; and sees that nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# What `make setup` arranges for mpirun, for environments that were made otherwise.
+MPI_SETTINGS = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_mapby": ":oversubscribe",
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended: its exit code, what it said, the seconds that it took."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        """The only line of stderr; more than one, or any on stdout, is an error."""
+        assert self.stdout == "", self.stdout
+        lines = self.stderr.splitlines()
+        assert len(lines) == 1, self.stderr
+        return lines[0]
+
+
+class Launched:
+    """A running command, in a session of its own, so that whatever it leaves behind can be found."""
+
+    def __init__(self, *arguments: object, n_ranks: int = 0, cwd: Path = ROOT) -> None:
+        launcher = ["mpirun", "-n", str(n_ranks)] if n_ranks else []
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(
+            [*launcher, sys.executable, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, **MPI_SETTINGS, "PATH": path},
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Return as soon as `condition` holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self._process.poll() is None, self._process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def signal(self, number: signal.Signals, pid: int | None = None) -> float:
+        """Send a signal, to the launched process unless told otherwise; returns the time."""
+        os.kill(pid or self.pid, number)
+        return time.monotonic()
+
+    def finish(self, seconds: float = 60) -> Finished:
+        """Wait for the end, which must come in time and leave no process behind."""
+        try:
+            stdout, stderr = self._process.communicate(timeout=seconds)
+            ended = time.monotonic()
+            self.wait_until_alone()
+        finally:
+            for pid in self.members():
+                os.kill(pid, signal.SIGKILL)
+        return Finished(self._process.returncode, stdout, stderr.strip("\0"), ended - self._started)
+
+    def wait_until_alone(self, seconds: float = 5) -> None:
+        """Wait until no process of the session is left."""
+        deadline = time.monotonic() + seconds
+        while members := self.members():
+            assert time.monotonic() < deadline, [Path(f"/proc/{pid}/cmdline").read_text() for pid in members]
+            time.sleep(0.02)
+
+    def members(self) -> list[int]:
+        """Processes of the session that are alive."""
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._is_member(pid)]
+
+    def rank_zero(self) -> int:
+        """The process of rank 0, once it runs."""
+        ranks = [
+            pid for pid in self.members() if b"OMPI_COMM_WORLD_RANK=0\0" in Path(f"/proc/{pid}/environ").read_bytes()
+        ]
+        return ranks[0]
+
+    def _is_member(self, pid: int) -> bool:
+        try:
+            state, _, _, session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            return False
+        return int(session) == self.pid and state != "Z"
+
+
+def run(*arguments: object, n_ranks: int = 0, cwd: Path = ROOT, seconds: float = 60) -> Finished:
+    """Run Python with these arguments to the end, under mpirun where `n_ranks` is given."""
+    return Launched(*arguments, n_ranks=n_ranks, cwd=cwd).finish(seconds)
+
+
+def rtsep(*arguments: object, n_ranks: int = 0, cwd: Path = ROOT, seconds: float = 60) -> Finished:
+    """Run the command line `rtsep ...` to the end."""
+    return run("-m", "rtsep.cli", *arguments, n_ranks=n_ranks, cwd=cwd, seconds=seconds)

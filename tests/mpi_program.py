@@ -1,0 +1,71 @@
+"""An MPI job around the separator of four bands: `python mpi_program.py MODE OUT`, for tests/test_mpi.py.
+
+Rank 0 writes the stems of a noise to OUT as npy. MODE says what goes wrong: nothing, or which rank raises what.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from four_bands import FourBands
+
+from rtsep.commands.console import guarded
+from rtsep.engine.crew import Crew, Order, run_ranks
+from rtsep.engine.local import LocalEngine
+from rtsep.engine.process import heed_signals, world_rank, world_size
+from rtsep.errors import AudioError, ModelError
+from rtsep.file_job import StemStream
+from rtsep.types import Audio, Engine, Stems
+
+N_CHANNELS = 2
+RATE = 44100
+mode, out = sys.argv[1], Path(sys.argv[2])
+
+
+class Uneven(FourBands):
+    """Chunks take their time, some longer than others, and one raises if `mode` says so for this rank."""
+
+    def separate(self, chunk: Audio) -> Stems:
+        time.sleep(0.02 * float(np.abs(chunk[-1, 0])))
+        if mode == f"rank {world_rank()} raises" and np.abs(chunk).max() <= 1.0:
+            raise ArithmeticError(f"rank {world_rank()} cannot")
+        return super().separate(chunk)
+
+
+def noise() -> Audio:
+    return np.random.default_rng(3).uniform(-1, 1, (4 * RATE, N_CHANNELS)).astype(np.float32)
+
+
+def separate(engine: Engine) -> int:
+    def blocks():
+        yield from np.array_split(noise(), 20)
+        if mode == "song is damaged":
+            raise AudioError("song: is damaged; fetch it again")
+
+    stems = list(StemStream(FourBands(), engine, RATE, N_CHANNELS).run(blocks()))
+    np.save(out, np.concatenate(stems, axis=1))
+    return 0
+
+
+def lead(crew: Crew) -> int:
+    with crew:
+        if mode == "refused":
+            raise ModelError("model: is unknown; choose another")
+        crew.prepare()
+        return separate(crew.start(Order("four bands", "cd", N_CHANNELS), Uneven()))
+
+
+def load(order: Order) -> Uneven:
+    if mode == f"rank {world_rank()} cannot load":
+        raise ModelError("model: is not on this machine; copy it there")
+    return Uneven()
+
+
+if __name__ == "__main__":
+    heed_signals()
+    if world_size() == 1:
+        sys.exit(separate(LocalEngine(Uneven())))
+    run_ranks(lambda crew: guarded(lambda: lead(crew)), lambda: None, load)

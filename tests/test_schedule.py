@@ -1,0 +1,121 @@
+"""The schedule: every chunk once, in order, to the least loaded, and never too far ahead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtsep.engine.schedule import least_loaded, run_in_order
+from rtsep.types import Chunk, ChunkResult
+
+SAMPLES = np.zeros((1, 1), np.float32)
+STEMS = np.zeros((1, 1, 1), np.float32)
+
+
+class Worker:
+    """Finishes the chunks that it was handed in their order, each after its own number of looks."""
+
+    def __init__(self, rank: int, room: int, looks: list[int]) -> None:
+        self.rank = rank
+        self.room = room
+        self._looks = looks
+        self._held: deque[list[int]] = deque()
+
+    @property
+    def load(self) -> int:
+        return len(self._held)
+
+    def hand(self, chunk: Chunk) -> None:
+        assert self.load < self.room
+        self._held.append([chunk.index, self._looks[chunk.index % len(self._looks)]])
+
+    def collect(self) -> ChunkResult | None:
+        if not self._held:
+            return None
+        self._held[0][1] -= 1
+        if self._held[0][1] > 0:
+            return None
+        return ChunkResult(self._held.popleft()[0], STEMS, self.rank, 0.0)
+
+
+def chunks(n: int, taken: list[int]) -> Iterator[Chunk]:
+    for index in range(n):
+        taken.append(index)
+        yield Chunk(index, SAMPLES)
+
+
+crews = st.lists(
+    st.tuples(st.integers(1, 3), st.lists(st.integers(1, 9), min_size=1, max_size=5)), min_size=1, max_size=6
+)
+
+
+@given(crews, st.integers(0, 40), st.integers(1, 20))
+def test_results_come_once_in_order_and_within_the_window(
+    crew: list[tuple[int, list[int]]], n_chunks: int, window: int
+) -> None:
+    workers = [Worker(rank, room, looks) for rank, (room, looks) in enumerate(crew)]
+    taken: list[int] = []
+    given_out = 0
+    for result in run_in_order(workers, chunks(n_chunks, taken), window, lambda: None):
+        assert result.index == given_out
+        given_out += 1
+        assert len(taken) <= given_out + window
+    assert given_out == n_chunks
+
+
+def test_a_chunk_goes_to_the_least_loaded_and_the_first_of_equals() -> None:
+    workers = [Worker(rank, room, [1]) for rank, room in enumerate((2, 2, 1))]
+    order = []
+    for index in range(5):
+        worker = least_loaded(workers)
+        assert worker is not None
+        worker.hand(Chunk(index, SAMPLES))
+        order.append(workers.index(worker))
+    assert order == [0, 1, 2, 0, 1]
+    assert least_loaded(workers) is None
+
+
+def test_a_worker_twice_as_fast_gets_twice_as_much() -> None:
+    workers = [Worker(0, 2, [10]), Worker(1, 2, [5])]
+    ranks = [result.rank for result in run_in_order(workers, chunks(300, []), 10, lambda: None)]
+    assert ranks.count(1) == pytest.approx(2 * ranks.count(0), rel=0.05)
+
+
+def test_one_stuck_worker_stops_the_source_at_the_window() -> None:
+    taken: list[int] = []
+    rests = 0
+
+    class Patience(Exception):
+        pass
+
+    def rest() -> None:
+        nonlocal rests
+        rests += 1
+        if rests == 1000:
+            raise Patience
+
+    workers = [Worker(0, 2, [10**9]), Worker(1, 2, [1])]
+    with pytest.raises(Patience):
+        list(run_in_order(workers, chunks(100, taken), 7, rest))
+    assert len(taken) == 7
+
+
+def test_rest_is_called_only_when_there_is_nothing_to_do() -> None:
+    rests = []
+    list(run_in_order([Worker(0, 1, [4])], chunks(10, []), 3, lambda: rests.append(None)))
+    # Each chunk takes four looks: three of them find nothing.
+    assert len(rests) == 30
+
+
+def test_an_error_of_the_source_comes_through_after_what_was_ready_before_it() -> None:
+    def source() -> Iterator[Chunk]:
+        yield Chunk(0, SAMPLES)
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        list(run_in_order([Worker(0, 1, [1])], source(), 4, lambda: None))
