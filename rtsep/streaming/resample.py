@@ -68,8 +68,8 @@ class Resampler:
         n_missing = length - self._n_out
         if n_missing < 0:
             raise ValueError(f"length {length}: {self._n_out} samples have already been given out")
-        # soxr rounds halves up or down, so it is given silence for one sample more than it owes, and then cut.
-        n_silent = ceil((length + 1) * self._in_rate / self._out_rate) - self._n_in + 1
+        # soxr rounds halves up or down, so it gets silence for the whole length at least, and its tail is cut.
+        n_silent = -(-length * self._in_rate // self._out_rate) - self._n_in
         silence = np.zeros((max(0, n_silent), self._n_channels), np.float32)
         tail: Audio = self._stream.resample_chunk(silence, last=True)[:n_missing]
         self.reset()
