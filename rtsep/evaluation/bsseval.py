@@ -76,7 +76,7 @@ def mixture_sdr(truth: AnyAudio, mixture: AnyAudio, sample_rate: int) -> F64:
 
 
 def evaluate(truth: AnyAudio, estimate: AnyAudio, sample_rate: int, stems: Sequence[str] = STEMS) -> list[StemScores]:
-    """All four measures of every stem, computed by museval: some seconds of computing for every second of a song.
+    """All four measures of every stem, computed by museval: about a second of computing for each second of a song.
 
     `truth` and `estimate` are `(n_stems, n_samples, n_channels)` at `sample_rate` Hz, `stems` their names. It takes
     about 50 MB for every second of stereo with four stems. Raises AudioError for shapes that differ, samples that are
