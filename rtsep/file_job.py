@@ -21,7 +21,7 @@ from rtsep.streaming.slicer import Slicer
 from rtsep.types import Audio, Chunk, Engine, Separator, Stems
 
 if TYPE_CHECKING:
-    from rtsep.separator import Solver
+    from rtsep.sparse.coder import Solver
 
 RESIDUAL_STEM = "other"
 

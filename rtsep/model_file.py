@@ -19,6 +19,7 @@ from rtsep.sparse.dictionary import Dictionary
 from rtsep.types import F32
 
 FORMAT = 1
+_ARRAYS = ("atoms", "whitening", "decoder")
 _SHIPPED = Path(__file__).parent / "models"
 
 
@@ -42,8 +43,9 @@ class FrontEndSpec:
 class SparseModel:
     """All that a sparse separator is: plain numbers and two arrays.
 
-    `atoms` `(n_atoms, patch_columns, n_bands)` and `decoder` `(n_atoms, n_stems * n_bands)` float32; `compression` is
-    the exponent of the amplitudes that are coded and decoded, `sparsity` λ for unit-norm patches.
+    `atoms` `(n_atoms, patch_columns, n_bands)`, `whitening` `(n, n)` for patches of n = patch_columns * n_bands values,
+    and `decoder` `(n_atoms, n_stems * n_bands)` float32; `compression` is the exponent of the amplitudes that are coded
+    and decoded, `sparsity` λ for whitened patches of unit norm.
     """
 
     stems: tuple[str, ...]
@@ -53,6 +55,7 @@ class SparseModel:
     sparsity: float
     mask_exponent: float
     atoms: F32
+    whitening: F32
     decoder: F32
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -91,11 +94,12 @@ def save_model(model: SparseModel, path: Path) -> None:
     header = {
         "format": FORMAT,
         "kind": "sparse",
-        **{k: v for k, v in asdict(model).items() if k not in ("atoms", "decoder")},
+        **{k: v for k, v in asdict(model).items() if k not in _ARRAYS},
     }
-    arrays = {"atoms": model.atoms.astype(np.float16), "decoder": model.decoder.astype(np.float16)}
+    arrays = {name: getattr(model, name).astype(np.float16) for name in _ARRAYS}
     scratch = path.with_name(f".{path.name}.partial")
     save_file(arrays, scratch, {"rtsep": json.dumps(header)})
+    scratch.chmod(0o644)  # safetensors makes it readable for its owner alone
     scratch.replace(path)
 
 
@@ -117,9 +121,8 @@ def load_model(name_or_path: str) -> SparseModel:
             compression=float(header["compression"]),
             sparsity=float(header["sparsity"]),
             mask_exponent=float(header["mask_exponent"]),
-            atoms=arrays["atoms"].astype(np.float32),
-            decoder=arrays["decoder"].astype(np.float32),
             notes=header["notes"],
+            **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
         )
         _check_sizes(model)
     except (KeyError, TypeError, ValueError) as error:
@@ -140,8 +143,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_sizes(model: SparseModel) -> None:
     n_bands = model.frontend().n_bands
-    atoms, decoder = model.atoms.shape, model.decoder.shape
-    if len(atoms) != 3 or atoms[2] != n_bands or decoder != (atoms[0], len(model.stems) * n_bands):
-        raise ValueError(f"atoms {atoms} and decoder {decoder} do not fit {len(model.stems)} stems of {n_bands} bands")
-    if not (np.isfinite(model.atoms).all() and np.isfinite(model.decoder).all()):
-        raise ValueError("weights that are not numbers")
+    n_atoms, patch_columns = model.atoms.shape[:2]
+    n_features = patch_columns * n_bands
+    fitting = {
+        "atoms": (n_atoms, patch_columns, n_bands),
+        "whitening": (n_features, n_features),
+        "decoder": (n_atoms, len(model.stems) * n_bands),
+    }
+    for name, shape in fitting.items():
+        array = getattr(model, name)
+        if array.shape != shape:
+            raise ValueError(f"{name} {array.shape} do not fit: they must be {shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} that are not numbers")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Literal, get_args
-
 import numpy as np
 
+from rtsep.decoder.kernels import decode_codes
 from rtsep.decoder.masks import ratio_masks
 from rtsep.errors import OptionError
-from rtsep.frontend.features import ColumnGrid, Columns, compress, unit_norm
+from rtsep.frontend.features import ColumnGrid, Columns, compress
 from rtsep.model_file import SparseModel, load_model
-from rtsep.sparse.solvers import Workspace, lca_rate, solve_cd, solve_lca
+from rtsep.sparse.coder import Solver, SparseCoder
 from rtsep.types import C64, F32, Audio, ChunkShape, Stems
 
-Solver = Literal["cd", "lca"]
-SOLVERS: tuple[Solver, ...] = get_args(Solver)
 # What one file chunk holds: long enough that its context costs little, short enough that ranks share a song evenly.
 _CHUNK_SAMPLES = 32768
 
@@ -33,19 +29,13 @@ class SparseSeparator:
     """
 
     def __init__(self, model: SparseModel, solver: Solver = "cd", slices: int | None = None) -> None:
-        if solver not in SOLVERS:
-            raise OptionError(f"solver {solver!r} is not known: choose {' or '.join(SOLVERS)}")
         self.model = model
         self.solver = solver
         self.stems = model.stems
         self.sample_rate = model.sample_rate
         self._frontend = model.frontend()
         self._grid = ColumnGrid(self._frontend, model.patch_columns)
-        self._gram = model.dictionary.gram
-        self._correlate = np.ascontiguousarray(model.dictionary.matrix.T)
-        workspace = Workspace.plan(model.dictionary.n_atoms)
-        solve = solve_cd if solver == "cd" else partial(solve_lca, rate=lca_rate(self._gram))
-        self._solve = partial(solve, self._gram, lam=model.sparsity, workspace=workspace)
+        self._coder = SparseCoder(model.dictionary, model.whitening, model.sparsity, solver)
         self.shape = ChunkShape(
             hop=self._frontend.hop,
             slice_length=self._frontend.slice_length,
@@ -79,9 +69,9 @@ class SparseSeparator:
         """Masks `(n_stems, n_channels, n_bands, n_columns)` of one slice from the energies of its patches."""
         n_channels, n_decoded = patches.shape[:2]
         rows = compress(patches, self.model.compression).reshape(n_channels * n_decoded, -1)
-        unit, _ = unit_norm(rows)
-        codes = self._solve(corr=unit @ self._correlate, energy=np.sum(unit * unit, axis=1)).codes
-        decoded = codes @ self.model.decoder
+        codes, _ = self._coder.encode(rows)
+        decoded = np.empty((len(codes), self.model.decoder.shape[1]), np.float32)
+        decode_codes(codes, self.model.decoder, decoded)
         by_stem = decoded.reshape(n_channels, n_decoded, len(self.stems), -1).transpose(2, 0, 3, 1)
         masks = ratio_masks(by_stem, self.model.mask_exponent)
         return np.ascontiguousarray(masks[..., self._grid.nearest_decoded])

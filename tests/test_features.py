@@ -1,11 +1,11 @@
-"""Columns of energy, patches and their norms, held to a slow version that sums whole spectrograms."""
+"""Columns of energy and the patches that they make, held to a slow version that sums whole spectrograms."""
 
 import numpy as np
 import pytest
 
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.cqt import CQT
-from rtsep.frontend.features import ColumnGrid, Columns, compress, unit_norm
+from rtsep.frontend.features import ColumnGrid, Columns, compress
 from rtsep.frontend.stft import STFT
 
 LAYOUT = BandLayout(44100)
@@ -61,10 +61,3 @@ def test_compressed_amplitudes_keep_their_proportions_under_a_gain():
     power = np.random.default_rng(2).random((5, 7), np.float32)
     assert np.allclose(compress(power, 1.0), np.sqrt(power))
     assert np.allclose(compress(100 * power, 0.5), np.sqrt(10) * compress(power, 0.5), rtol=1e-5)
-
-
-def test_unit_norm_leaves_silence_alone():
-    rows = np.array([[3, 4], [0, 0], [1e-18, 0]], np.float32)
-    unit, length = unit_norm(rows)
-    assert np.allclose(unit, [[0.6, 0.8], [0, 0], [1, 0]])
-    assert np.allclose(length[:, 0], [5, 0, 1e-18])

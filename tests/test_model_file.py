@@ -20,7 +20,9 @@ def model():
     n_bands = spec.build().n_bands
     atoms = rng.random((6, 3, n_bands), np.float32)
     atoms /= np.linalg.norm(atoms.reshape(6, -1), axis=1)[:, None, None]
-    return SparseModel(STEMS, 44100, spec, 0.5, 0.05, 1.0, atoms, rng.random((6, 4 * n_bands), np.float32), {"a": 1})
+    decoder = rng.random((6, 4 * n_bands), np.float32)
+    whitening = np.eye(3 * n_bands, dtype=np.float32)
+    return SparseModel(STEMS, 44100, spec, 0.5, 0.05, 1.0, atoms, whitening, decoder, {"a": 1})
 
 
 def test_saved_and_loaded_are_the_same_but_for_rounding(model, tmp_path):

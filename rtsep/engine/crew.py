@@ -22,7 +22,7 @@ from rtsep.types import Separator
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from rtsep.separator import Solver
+    from rtsep.sparse.coder import Solver
 
 _GO_HOME, _PREPARE = "", "prepare"
 _FAREWELL_SECONDS = 0.5

@@ -1,4 +1,4 @@
-"""What the sparse coder sees: the newest columns of band amplitudes, compressed, scaled to unit norm."""
+"""What the sparse coder sees: the newest columns of band amplitudes, compressed."""
 
 from __future__ import annotations
 
@@ -80,13 +80,6 @@ class Columns:
 def compress(power: F32, exponent: float) -> F32:
     """Amplitudes to the power `exponent`: |c|^exponent from |c|^2. Stays proportional to itself under a gain."""
     return np.asarray(np.power(power, np.float32(exponent / 2)), np.float32)
-
-
-def unit_norm(patches: F32) -> tuple[F32, F32]:
-    """Rows scaled to unit length, and their lengths `(n, 1)`; a silent row stays zero."""
-    length: F32 = np.sqrt(np.sum(patches * patches, axis=1, keepdims=True))
-    unit = np.asarray(patches / np.where(length > 0, length, np.float32(1)), np.float32)
-    return unit, length
 
 
 def _summed_weight(weight: F32, hop: int, history: int) -> F32:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import numba
+from typing import Any
 
-_jit = numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+from numba import njit
 
 
-@_jit
-def fold_bands(spectrum, first, stop, offset, length, window, window_offset, folded):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+def fold_bands(
+    spectrum: Any, first: Any, stop: Any, offset: Any, length: Any, window: Any, window_offset: Any, folded: Any
+) -> None:
     """folded[offset_k + m mod M_k] = spectrum[m] * g_k[m]: each band of a spectrum, wrapped to its own length."""
     for c in range(spectrum.shape[0]):
         folded[c, :] = 0
@@ -18,8 +20,10 @@ def fold_bands(spectrum, first, stop, offset, length, window, window_offset, fol
                 folded[c, offset[k] + (m & wrap)] = spectrum[c, m] * window[window_offset[k] + m - first[k]]
 
 
-@_jit
-def unfold_bands(folded, first, stop, offset, length, window, window_offset, spectrum):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+def unfold_bands(
+    folded: Any, first: Any, stop: Any, offset: Any, length: Any, window: Any, window_offset: Any, spectrum: Any
+) -> None:
     """spectrum[m] = sum_k folded[offset_k + m mod M_k] * gamma_k[m]: the adjoint of `fold_bands`."""
     for c in range(folded.shape[0]):
         spectrum[c, :] = 0
@@ -29,8 +33,8 @@ def unfold_bands(folded, first, stop, offset, length, window, window_offset, spe
                 spectrum[c, m] += folded[c, offset[k] + (m & wrap)] * window[window_offset[k] + m - first[k]]
 
 
-@_jit
-def column_power(coefficients, offset, length, n_columns, power):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+def column_power(coefficients: Any, offset: Any, length: Any, n_columns: Any, power: Any) -> None:
     """power[c, k, t]: mean |c_k[n]|^2 over column t, trapezoidal, times M_k^2: the energy of band k there."""
     for c in range(coefficients.shape[0]):
         for k in range(offset.size):
@@ -45,8 +49,8 @@ def column_power(coefficients, offset, length, n_columns, power):  # type: ignor
                 power[c, k, t] = total * scale
 
 
-@_jit
-def apply_gains(coefficients, offset, length, gains, masked):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+def apply_gains(coefficients: Any, offset: Any, length: Any, gains: Any, masked: Any) -> None:
     """masked = coefficients * gains `(channels, bands, columns)`, held outside and linear between column centres."""
     n_columns = gains.shape[2]
     for c in range(coefficients.shape[0]):

@@ -72,8 +72,8 @@ class Dictionary:
 
     def correlate(self, patches: F32) -> F32:
         """Inner products of flat patches `(n, n_columns * n_bands)` with the atoms, `(n, n_atoms)`."""
-        corr: F32 = patches @ self.matrix.T
-        return corr
+        # In this order BLAS reads the atoms once, row by row: twice as fast for a few patches.
+        return np.ascontiguousarray((self.matrix @ patches.T).T)
 
     def whitened(self, whitening: F32) -> Dictionary:
         """The dictionary of the whitened atoms, scaled to unit norm again; its patches are whitened alike."""

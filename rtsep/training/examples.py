@@ -9,8 +9,9 @@ from functools import partial
 
 import numpy as np
 
-from rtsep.frontend.features import ColumnGrid, Columns, compress, unit_norm
+from rtsep.frontend.features import ColumnGrid, Columns, compress
 from rtsep.model_file import FrontEndSpec
+from rtsep.sparse.coder import unit_norm
 from rtsep.training.augment import Mixer
 from rtsep.types import F32
 

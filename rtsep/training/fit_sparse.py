@@ -9,15 +9,15 @@ import numpy as np
 
 from rtsep.decoder.linear import RidgeSums
 from rtsep.model_file import SparseModel
-from rtsep.sparse.learning import LearningProgress, encode, learn_dictionary
-from rtsep.sparse.solvers import Workspace
+from rtsep.sparse.coder import SparseCoder
+from rtsep.sparse.dictionary import Dictionary, whitening_matrix
+from rtsep.sparse.learning import LearningProgress, learn_dictionary
 from rtsep.training.augment import Mixer
 from rtsep.training.examples import Examples, draw_examples
 from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
 from rtsep.types import F32, STEMS
 
 _BATCH = 2048
-_CODE_TOLERANCE = 1e-3  # relative duality gap, as at run time
 
 Progress = Callable[[str, float, str], None]
 """Called with the stage's name, the share done from 0 to 1, and a few words."""
@@ -35,8 +35,9 @@ def fit_sparse(recipe: SparseRecipe, data: Path, processes: int, progress: Progr
         processes,
         lambda done: progress("mixtures", done / recipe.mixtures, f"{done} of {recipe.mixtures}"),
     )
-    atoms = _learn(recipe, examples, progress)
-    decoder, active = _decode(recipe, examples, atoms, progress)
+    atoms = Dictionary.from_matrix(_learn(recipe, examples, progress), recipe.patch_columns)
+    whitening = whitening_matrix(atoms.matrix, recipe.whitening_floor)
+    decoder, active = _decode(recipe, examples, SparseCoder(atoms, whitening, recipe.sparsity), progress)
     return SparseModel(
         stems=STEMS,
         sample_rate=SAMPLE_RATE,
@@ -44,7 +45,8 @@ def fit_sparse(recipe: SparseRecipe, data: Path, processes: int, progress: Progr
         compression=recipe.compression,
         sparsity=recipe.sparsity,
         mask_exponent=recipe.mask_exponent,
-        atoms=atoms.reshape(recipe.atoms, recipe.patch_columns, -1),
+        atoms=atoms.atoms,
+        whitening=whitening,
         decoder=decoder,
         notes={"recipe": recipe.text, "examples": len(examples), "active_atoms": round(active, 1)},
     )
@@ -64,7 +66,7 @@ def _learn(recipe: SparseRecipe, examples: Examples, progress: Progress) -> F32:
     return learn_dictionary(
         examples.patches[chosen],
         recipe.atoms,
-        recipe.sparsity,
+        recipe.learning_sparsity,
         recipe.seed,
         recipe.dictionary_epochs,
         minibatch,
@@ -72,16 +74,16 @@ def _learn(recipe: SparseRecipe, examples: Examples, progress: Progress) -> F32:
     )
 
 
-def _decode(recipe: SparseRecipe, examples: Examples, atoms: F32, progress: Progress) -> tuple[F32, float]:
+def _decode(recipe: SparseRecipe, examples: Examples, coder: SparseCoder, progress: Progress) -> tuple[F32, float]:
     """The decoder from codes to the stems' newest columns, and how many atoms a code has on average."""
-    sums = RidgeSums(len(atoms), examples.stems.shape[1])
-    workspace, active = Workspace.plan(len(atoms)), 0
+    sums = RidgeSums(recipe.atoms, examples.stems.shape[1])
+    active = 0
     for start in range(0, len(examples), _BATCH):
         batch = slice(start, start + _BATCH)
-        codes = encode(atoms, examples.patches[batch], recipe.sparsity, _CODE_TOLERANCE, workspace)
-        sums.add(codes, examples.stems[batch])
+        codes, scale = coder.encode(examples.patches[batch])
+        # The code is that of the scaled patch: its stems are scaled alike.
+        sums.add(codes, examples.stems[batch] / scale)
         active += int(np.count_nonzero(codes))
-        progress(
-            "decoder", min((start + _BATCH) / len(examples), 1.0), f"{active / (start + len(codes)):.0f} atoms a patch"
-        )
+        words = f"{active / (start + len(codes)):.0f} atoms a patch"
+        progress("decoder", min((start + _BATCH) / len(examples), 1.0), words)
     return sums.solve(recipe.ridge), active / len(examples)

@@ -41,6 +41,8 @@ class SparseRecipe:
     atoms: int
     patch_columns: int
     compression: float
+    learning_sparsity: float
+    whitening_floor: float
     sparsity: float
     dictionary_patches: int
     dictionary_epochs: int
@@ -86,6 +88,8 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
         atoms=int(code["atoms"]),
         patch_columns=int(code["patch_columns"]),
         compression=float(code["compression"]),
+        learning_sparsity=float(code["learning_sparsity"]),
+        whitening_floor=float(code["whitening_floor"]),
         sparsity=float(code["sparsity"]),
         dictionary_patches=int(code["patches"]),
         dictionary_epochs=int(code["epochs"]),
