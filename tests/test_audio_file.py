@@ -11,12 +11,12 @@ import pytest
 import soundfile
 from numpy.testing import assert_array_equal
 from sound_files import assert_one_line, make_song, read_song, wav_bytes, write_song
+from unprivileged import common_folder, without_privileges
 
 from rtsep.errors import AudioError
 from rtsep.io.audio_file import open_audio
 from rtsep.io.stem_files import wav_header
 
-NOBODY = 65534
 KINDS = [
     ("wav", "PCM_U8", 44100, 2),
     ("wav", "PCM_16", 8000, 1),
@@ -104,17 +104,14 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         assert_one_line(caught.value, str(path), part)
 
 
-def test_file_without_permission_is_refused(wav: Path) -> None:
-    wav.chmod(0)
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(NOBODY)
-    try:
-        with pytest.raises(AudioError) as caught:
+def test_file_without_permission_is_refused() -> None:
+    with common_folder() as folder:
+        wav = write_song(folder / "song.wav", make_song(10))
+        with without_privileges():
+            assert len(read_song(wav)) == 10
+        wav.chmod(0)
+        with without_privileges(), pytest.raises(AudioError) as caught:
             open_audio(wav)
-    finally:
-        if is_root:
-            os.seteuid(0)
     assert_one_line(caught.value, "Permission denied")
 
 

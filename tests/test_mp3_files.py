@@ -16,7 +16,8 @@ from rtsep.errors import AudioError
 from rtsep.io.audio_file import open_audio
 
 N_SAMPLES = 400000
-ID3 = b"ID3\x04\x00\x00\x00\x00\x02\x01" + bytes(257)
+PICTURE = b"\xff\xe0\xff\xd8" * 20000  # as in a jpeg, some pairs of bytes look like the start of an MPEG frame
+ID3 = b"ID3\x04\x00\x00" + bytes(len(PICTURE) >> shift & 0x7F for shift in (21, 14, 7, 0)) + PICTURE
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import BinaryIO, Literal
 
-_IFF_DATA = {(b"RIFF", b"WAVE"): b"data", (b"RF64", b"WAVE"): b"data", (b"RIFX", b"WAVE"): b"data"}
-_IFF_DATA |= {(b"FORM", b"AIFF"): b"SSND", (b"FORM", b"AIFC"): b"SSND"}
+# The chunk that holds the samples, by what stands first and third in the file.
+_IFF_DATA = {
+    (b"RIFF", b"WAVE"): b"data",
+    (b"RIFX", b"WAVE"): b"data",
+    (b"RF64", b"WAVE"): b"data",
+    (b"FORM", b"AIFF"): b"SSND",
+    (b"FORM", b"AIFC"): b"SSND",
+}
 _OGG_PAGE_MAX = 65307
 _OGG_HEADER = 27
 _OGG_END_OF_STREAM = 4
