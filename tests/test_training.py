@@ -10,7 +10,7 @@ import soundfile
 
 from rtsep.errors import OptionError
 from rtsep.separator import SparseSeparator
-from rtsep.training.augment import Mixer, Remix
+from rtsep.training.augment import Mixer, Remix, draw_chances
 from rtsep.training.datasets import read_clip, solo_sources, song_sources
 from rtsep.training.fit_sparse import fit_sparse
 from rtsep.training.recipe import read_recipe
@@ -129,4 +129,16 @@ def test_recipes_in_the_repository_can_be_read():
     recipes = sorted((demo_song.FOLDER / "recipes").glob("*.toml"))
     assert recipes
     for path in recipes:
-        assert "4_Potassium" in read_recipe(path).held_out
+        assert "2_Lithium" in read_recipe(path).held_out
+
+
+def test_a_group_is_drawn_by_its_share_however_many_clips_it_has(data):
+    folder = data / "voices"
+    folder.mkdir()
+    for i in range(30):
+        soundfile.write(folder / f"{i}.flac", 0.1 * np.ones(4000), 16000)
+    sources = song_sources(data / "songs") + solo_sources(folder, "vocals", "*.flac", share=0.5)
+    vocals = [s for s in sources if s.stem == "vocals"]
+    chances = draw_chances(vocals)
+    assert chances.sum() == pytest.approx(1)
+    assert chances[:2].sum() == pytest.approx(1 / 1.5)  # two songs together have the share 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.training.datasets import Source, read_clip
 from rtsep.types import F32, STEMS
@@ -48,7 +49,7 @@ class Mixer:
     def _same_song(self, rng: np.random.Generator) -> F32:
         """All stems of one song at one place, nearly at the song's own balance."""
         remix = self._remix
-        song = self._songs[int(rng.choice(len(self._songs), p=_shares(max(s.seconds for s in g) for g in self._songs)))]
+        song = self._songs[int(rng.choice(len(self._songs), p=draw_chances([g[0] for g in self._songs])))]
         semitones = rng.uniform(-remix.semitones, remix.semitones)
         start = rng.uniform(0, max(song[0].seconds - remix.seconds, 0))
         channel = int(rng.integers(2))
@@ -66,7 +67,7 @@ class Mixer:
             sources = self._by_stem[stem]
             if not sources or rng.random() < remix.absent_chance:
                 continue
-            source = sources[int(rng.choice(len(sources), p=_shares(s.seconds for s in sources)))]
+            source = sources[int(rng.choice(len(sources), p=draw_chances(sources)))]
             start = rng.uniform(0, max(source.seconds - remix.seconds, 0))
             semitones = rng.uniform(-remix.semitones, remix.semitones)
             clip = self._read(source, start, int(rng.integers(2)), semitones)
@@ -85,10 +86,13 @@ class Mixer:
         return np.resize(clip[:length], round(self._remix.seconds * self._sample_rate))
 
 
-def _shares(seconds: object) -> np.ndarray:
-    """Chances that grow with the square root of the length: long songs must not drown the short ones."""
-    roots = np.sqrt(np.fromiter(seconds, float))  # type: ignore[call-overload]
-    return np.asarray(roots / roots.sum())
+def draw_chances(sources: Sequence[Source]) -> NDArray[np.float64]:
+    """Chances that grow with the square root of the length inside a group, and add up to the group's share."""
+    roots = np.sqrt([source.seconds for source in sources])
+    groups = [source.group for source in sources]
+    totals = {group: sum(r for r, g in zip(roots, groups, strict=True) if g == group) for group in set(groups)}
+    weights = [s.share * r / totals[s.group] for s, r in zip(sources, roots, strict=True)]
+    return np.asarray(weights / np.sum(weights))
 
 
 def _tilt(clip: F32, db: float, sample_rate: int) -> F32:

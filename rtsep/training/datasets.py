@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ _SOUND = {".ogg", ".wav", ".flac", ".mp3"}
 
 @dataclass(frozen=True)
 class Source:
-    """One recording of one stem; `song` groups the recordings that belong together, for splits and for true mixes."""
+    """One recording of one stem. `song` groups the recordings that belong together, for splits and for true mixes;
+    `group` those that share the weight `share` when a stem is drawn: a thousand short clips must not drown ten songs.
+    """
 
     song: str
     stem: str
@@ -26,6 +28,8 @@ class Source:
     sample_rate: int
     n_samples: int
     channels: tuple[int, ...]
+    group: str = "songs"
+    share: float = 1.0
 
     @property
     def seconds(self) -> float:
@@ -46,12 +50,15 @@ def song_sources(folder: Path, held_out: Sequence[str] = ()) -> list[Source]:
     return [_source(p, p.parent.name, p.stem) for p in paths if p.parent.name not in held_out]
 
 
-def solo_sources(folder: Path, stem: str, pattern: str, channels: Sequence[int] | None = None) -> list[Source]:
-    """Every file below `folder` that matches the glob `pattern`, as recordings of one stem."""
+def solo_sources(
+    folder: Path, stem: str, pattern: str, channels: Sequence[int] | None = None, share: float = 1.0
+) -> list[Source]:
+    """Every file below `folder` that matches the glob `pattern`, as recordings of one stem with one share."""
     paths = sorted(folder.glob(pattern))
     if not paths:
         raise OptionError(f"no sound under {folder} matches {pattern!r}")
-    return [_source(p, p.stem, stem, channels) for p in paths]
+    group = f"{folder.name}/{pattern}"
+    return [replace(_source(p, p.stem, stem, channels), group=group, share=share) for p in paths]
 
 
 def _source(path: Path, song: str, stem: str, channels: Sequence[int] | None = None) -> Source:

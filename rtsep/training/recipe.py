@@ -23,7 +23,8 @@ class Solo:
     folder: str
     stem: str
     pattern: str
-    channels: tuple[int, ...] | None = None
+    channels: tuple[int, ...] | None
+    share: float
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class SparseRecipe:
         """The recordings that the recipe names, below the folder `data`."""
         found = song_sources(data / self.songs, self.held_out)
         for solo in self.solos:
-            found += solo_sources(data / solo.folder, solo.stem, solo.pattern, solo.channels)
+            found += solo_sources(data / solo.folder, solo.stem, solo.pattern, solo.channels, solo.share)
         return found
 
 
@@ -72,7 +73,7 @@ def read_recipe(path: Path) -> SparseRecipe:
 def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
     data, frontend, code, decode = table["data"], dict(table["frontend"]), table["dictionary"], table["decoder"]
     solos = [
-        Solo(s["folder"], s["stem"], s["pattern"], tuple(s["channels"]) if "channels" in s else None)
+        Solo(s["folder"], s["stem"], s["pattern"], tuple(s["channels"]) if "channels" in s else None, float(s["share"]))
         for s in data.get("solo", [])
     ]
     kind, layout = frontend.pop("kind"), BandLayout(SAMPLE_RATE, **frontend.pop("bands", {}))
