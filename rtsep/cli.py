@@ -18,7 +18,9 @@ from rtsep.engine.process import heed_signals, use_one_thread, world_rank, world
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
 bench = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Measure this machine.")
+train = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Make a model from recordings.")
 app.add_typer(bench, name="bench")
+app.add_typer(train, name="train")
 
 Task = Callable[[], int]
 
@@ -91,6 +93,22 @@ def rtf(
         from rtsep.commands.bench_rtf import bench_rtf
 
         return bench_rtf(quick, json)
+
+    return task
+
+
+@train.command()
+def sparse(
+    recipe: Annotated[Path, typer.Argument(help="A TOML file as in recipes/.")],
+    data: Annotated[Path, typer.Option(help="Folder with the recordings that the recipe names.")],
+    out: Annotated[Path, typer.Option(help="The model file to write, ending in .safetensors.")],
+) -> Task:
+    """Learn a dictionary and its decoder."""
+
+    def task() -> int:
+        from rtsep.commands.train import train_sparse
+
+        return train_sparse(recipe, data, out)
 
     return task
 

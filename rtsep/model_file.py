@@ -143,6 +143,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _check_sizes(model: SparseModel) -> None:
     n_bands = model.frontend().n_bands
+    if not all(stem.isidentifier() for stem in model.stems):
+        raise ValueError(f"stems {model.stems}: they name files, and must be plain words")
     n_atoms, patch_columns = model.atoms.shape[:2]
     n_features = patch_columns * n_bands
     fitting = {

@@ -36,6 +36,10 @@ class ChunkShape:
     context_slices: int
     slices: int
 
+    def __post_init__(self) -> None:
+        if not (1 <= self.hop <= self.latency <= self.slice_length and self.slices >= 1 and self.context_slices >= 0):
+            raise ValueError(f"{self}: 1 <= hop <= latency <= slice_length, slices >= 1, context_slices >= 0 must hold")
+
     @property
     def advance(self) -> int:
         """Samples from one chunk to the next."""

@@ -40,7 +40,12 @@ def test_saved_and_loaded_are_the_same_but_for_rounding(model, tmp_path):
 def test_weights_that_do_not_fit_are_refused(model, tmp_path):
     path = tmp_path / "m.safetensors"
     not_numbers = np.full_like(model.decoder, np.nan)
-    for wrong in (replace(model, decoder=model.decoder[:, :-1]), replace(model, decoder=not_numbers)):
+    paths = ("../bass", "drums", "vocals", "other")
+    for wrong in (
+        replace(model, decoder=model.decoder[:, :-1]),
+        replace(model, decoder=not_numbers),
+        replace(model, stems=paths),
+    ):
         save_model(wrong, path)
         with pytest.raises(ModelError, match="damaged"):
             load_model(str(path))
