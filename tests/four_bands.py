@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal.windows import tukey
 
 from rtsep.types import STEMS, Audio, ChunkShape, Stems
 
@@ -12,13 +11,11 @@ EDGES = (0, 8, 40, 160, 513)
 
 
 def tukey_window(hop: int, transition: int) -> np.ndarray:
-    """A window of 2 * hop samples, flat but for two slopes, whose translates by `hop` add up to one."""
-    window = np.zeros(2 * hop, np.float32)
-    length = hop + transition
-    start = (2 * hop - length) // 2
-    # The periodic form: tukey(n + 1) without its last sample.
-    window[start : start + length] = tukey(length + 1, 2 * transition / length)[:-1]
-    return window
+    """A window of 2 * hop samples, flat but for two cosine slopes, whose translates by `hop` add up to one."""
+    position = np.arange(2 * hop) - hop // 2 + transition // 2
+    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip(position / transition, 0, 1))
+    fall = 0.5 - 0.5 * np.cos(np.pi * np.clip((position - hop) / transition, 0, 1))
+    return (rise - fall).astype(np.float32)
 
 
 class FourBands:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).parents[1]
 # What `make setup` arranges for mpirun, for environments that were made otherwise.
@@ -39,7 +40,7 @@ class Finished:
 
 
 class Launched:
-    """A running command, in a session of its own, so that whatever it leaves behind can be found."""
+    """A running command, in a session of its own: what it leaves behind is found, and ends with the `with` block."""
 
     def __init__(self, *arguments: object, n_ranks: int = 0, cwd: Path = ROOT) -> None:
         launcher = ["mpirun", "-n", str(n_ranks)] if n_ranks else []
@@ -73,15 +74,20 @@ class Launched:
         os.kill(pid or self.pid, number)
         return time.monotonic()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pid in self.members():
+            os.kill(pid, signal.SIGKILL)
+        self._process.communicate()
+
     def finish(self, seconds: float = 60) -> Finished:
         """Wait for the end, which must come in time and leave no process behind."""
-        try:
-            stdout, stderr = self._process.communicate(timeout=seconds)
-            ended = time.monotonic()
-            self.wait_until_alone()
-        finally:
-            for pid in self.members():
-                os.kill(pid, signal.SIGKILL)
+        stdout, stderr = self._process.communicate(timeout=seconds)
+        ended = time.monotonic()
+        self.wait_until_alone()
+        # Open MPI ends what it says with a zero byte at times.
         return Finished(self._process.returncode, stdout, stderr.strip("\0"), ended - self._started)
 
     def wait_until_alone(self, seconds: float = 5) -> None:
@@ -95,12 +101,13 @@ class Launched:
         """Processes of the session that are alive."""
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._is_member(pid)]
 
-    def rank_zero(self) -> int:
-        """The process of rank 0, once it runs."""
-        ranks = [
-            pid for pid in self.members() if b"OMPI_COMM_WORLD_RANK=0\0" in Path(f"/proc/{pid}/environ").read_bytes()
-        ]
-        return ranks[0]
+    def ranks(self) -> dict[int, int]:
+        """The processes of the ranks that run."""
+        found = {}
+        for pid in self.members():
+            words = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            found |= {int(word.partition("=")[2]): pid for word in words if word.startswith("OMPI_COMM_WORLD_RANK=")}
+        return found
 
     def _is_member(self, pid: int) -> bool:
         try:
@@ -110,9 +117,16 @@ class Launched:
         return int(session) == self.pid and state != "Z"
 
 
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has had."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def run(*arguments: object, n_ranks: int = 0, cwd: Path = ROOT, seconds: float = 60) -> Finished:
     """Run Python with these arguments to the end, under mpirun where `n_ranks` is given."""
-    return Launched(*arguments, n_ranks=n_ranks, cwd=cwd).finish(seconds)
+    with Launched(*arguments, n_ranks=n_ranks, cwd=cwd) as launched:
+        return launched.finish(seconds)
 
 
 def rtsep(*arguments: object, n_ranks: int = 0, cwd: Path = ROOT, seconds: float = 60) -> Finished:

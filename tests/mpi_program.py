@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,6 @@ from rtsep.engine.crew import Crew, Order, run_ranks
 from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import heed_signals, world_rank, world_size
 from rtsep.errors import AudioError, ModelError
-from rtsep.file_job import StemStream
 from rtsep.types import Audio, Engine, Stems
 
 N_CHANNELS = 2
@@ -39,11 +39,21 @@ def noise() -> Audio:
     return np.random.default_rng(3).uniform(-1, 1, (4 * RATE, N_CHANNELS)).astype(np.float32)
 
 
+def idle() -> None:
+    """Let the others wait for a while, and the test know that they do."""
+    out.touch()
+    time.sleep(3)
+
+
 def separate(engine: Engine) -> int:
-    def blocks():
+    def blocks() -> Iterator[Audio]:
         yield from np.array_split(noise(), 20)
+        if mode == "idle at work":
+            idle()
         if mode == "song is damaged":
             raise AudioError("song: is damaged; fetch it again")
+
+    from rtsep.file_job import StemStream  # the other ranks need none of it
 
     stems = list(StemStream(FourBands(), engine, RATE, N_CHANNELS).run(blocks()))
     np.save(out, np.concatenate(stems, axis=1))
@@ -54,6 +64,8 @@ def lead(crew: Crew) -> int:
     with crew:
         if mode == "refused":
             raise ModelError("model: is unknown; choose another")
+        if mode == "idle before work":
+            idle()
         crew.prepare()
         return separate(crew.start(Order("four bands", "cd", N_CHANNELS), Uneven()))
 

@@ -19,6 +19,7 @@ def write_small_model(path: Path, kind: str = "cqt", n_atoms: int = 48, patch_co
     atoms = random.random((n_atoms, patch_columns, n_bands)).astype(np.float32) ** 4
     atoms /= np.sqrt(np.sum(atoms**2, axis=(1, 2), keepdims=True))
     decoder = random.random((n_atoms, len(STEMS) * n_bands)).astype(np.float32) ** 2
-    model = SparseModel(STEMS, 44100, spec, 0.5, 0.04, 1.0, atoms, decoder)
+    whitening = np.eye(patch_columns * n_bands, dtype=np.float32)
+    model = SparseModel(STEMS, 44100, spec, 0.5, 0.04, 1.0, atoms, whitening, decoder)
     save_model(model, path)
     return path
