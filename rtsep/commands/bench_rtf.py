@@ -20,11 +20,11 @@ from rtsep.types import Audio
 
 RATE = 44100
 RANKS = (1, 2, 3, 4, 8, 16)
-Row = dict[str, Any]
+Row = dict[str, str | int | float]
 
 
 def bench_rtf(quick: bool, path: Path | None) -> int:
-    """Measure a synthetic song, print the table, write `rows` to `path` as JSON; returns the exit code."""
+    """Measure with a synthetic song, print the table, write the rows to `path` as JSON; returns the exit code."""
     rows = measure(quick)
     print_rows(rows)
     if path:
