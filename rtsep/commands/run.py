@@ -15,7 +15,7 @@ from rtsep.engine.process import peak_memory_bytes, world_size
 from rtsep.errors import OptionError
 from rtsep.file_job import FileJob, FileRun, StartEngine, separate_file
 from rtsep.progress import show_progress
-from rtsep.run_report import check_report_path, make_report, tables, write_report
+from rtsep.run_report import Score, check_report_path, make_report, tables, write_report
 from rtsep.types import Engine, Separator
 
 if TYPE_CHECKING:
@@ -96,7 +96,16 @@ def _frontend(separator: Separator) -> str:
 
 
 def _import_separator() -> None:
+    """Import what separating takes; compiling anything, even nothing, makes numba import the rest of itself."""
+    from numba import njit
+
     import rtsep.separator  # noqa: F401
+
+    @njit
+    def nothing() -> None:
+        pass
+
+    nothing()
 
 
 def _load_ordered(order: Order) -> SparseSeparator:
@@ -105,13 +114,22 @@ def _load_ordered(order: Order) -> SparseSeparator:
     return load_separator(order.model, order.solver)
 
 
+def _score(options: RunOptions, done: FileRun) -> dict[str, Score]:
+    """The scores, if there are true stems; they take longer than the separation."""
+    if options.truth is None:
+        return {}
+    if not options.quiet:
+        print("scoring the stems against the true ones", file=sys.stderr, flush=True)
+    return score_stems(options.truth, options.job, done)
+
+
 def _conclude(options: RunOptions, done: FileRun, peak_bytes: Mapping[int, int]) -> int:
     """Tell what was done, on the console and in the JSON file; returns the exit code."""
     job = options.job
     for stem, n_clipped in done.n_clipped.items():
         if n_clipped:
             warn(f"{stem}: {n_clipped} samples clipped, as {job.audio_format} ends at full scale; wav does not")
-    scores = score_stems(options.truth, job, done) if options.truth else {}
+    scores = _score(options, done)
     report = make_report(done, job.model, _frontend(done.separator), job.solver, peak_bytes, scores)
     if options.report:
         write_report(report, options.report)

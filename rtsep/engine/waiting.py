@@ -19,10 +19,15 @@ _TEXT_BYTES = 1 << 14
 _LAUNCHER = os.getppid()
 
 
-def nap(seconds: float = 0.0003) -> None:
-    """Give the core away for a moment. Raises Terminated once the launcher that started this rank is gone."""
+def check_launcher() -> None:
+    """Raise Terminated once the launcher that started this rank is gone."""
     if os.getppid() != _LAUNCHER:
         raise Terminated
+
+
+def nap(seconds: float = _SHORTEST_NAP) -> None:
+    """Give the core away for a moment. Raises Terminated as `check_launcher` does."""
+    check_launcher()
     time.sleep(seconds)
 
 
