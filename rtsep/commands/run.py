@@ -101,7 +101,7 @@ def _import_separator() -> None:
 
     import rtsep.separator  # noqa: F401
 
-    @njit
+    @njit()
     def nothing() -> None:
         pass
 
