@@ -16,6 +16,7 @@ import numpy as np
 
 from rtsep.commands.console import print_tables
 from rtsep.errors import RtsepError
+from rtsep.run_report import check_report_path
 from rtsep.types import Audio
 
 RATE = 44100
@@ -25,6 +26,8 @@ Row = dict[str, str | int | float]
 
 def bench_rtf(quick: bool, path: Path | None) -> int:
     """Measure with a synthetic song, print the table, write the rows to `path` as JSON; returns the exit code."""
+    if path:
+        check_report_path(path)
     rows = measure(quick)
     print_rows(rows)
     if path:
