@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.signal import ShortTimeFFT
 
+from rtsep.errors import OptionError
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.cqt import CQT
 from rtsep.frontend.stft import STFT
@@ -186,5 +187,5 @@ def test_window_translates_and_band_weights_sum_to_one():
     ],
 )
 def test_plans_that_cannot_be_are_refused(make):
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(OptionError, match="must"):
         make()

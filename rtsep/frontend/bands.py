@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.errors import OptionError
+
+_MOST_BINS = 1200  # a band a cent
+
 
 @dataclass(frozen=True)
 class BandLayout:
@@ -22,12 +26,30 @@ class BandLayout:
     f_min: float = 30.0
     f_max: float = 20000.0
 
+    def __post_init__(self) -> None:
+        if self.sample_rate < 1:
+            raise OptionError(f"sample_rate {self.sample_rate} Hz: it must be 1 at least; 44100 is usual")
+        if not 1 <= self.bins_per_octave <= _MOST_BINS:
+            raise OptionError(f"bins_per_octave {self.bins_per_octave}: it must be from 1 to {_MOST_BINS}; 24 is usual")
+        if not 0 <= self.gamma < self.sample_rate / 2:
+            raise OptionError(f"gamma {self.gamma} Hz: it must be from 0 to below the Nyquist frequency; 20 is usual")
+        if not 0 < self.f_min < self._limit():
+            raise OptionError(
+                f"f_min {self.f_min} Hz: it must lie between 0 and {self._limit():g} Hz, the lesser of f_max and 95 % "
+                "of the Nyquist frequency; 30 is usual"
+            )
+
+    def _limit(self) -> float:
+        return min(self.f_max, 0.95 * self.sample_rate / 2)
+
+    @property
+    def alpha(self) -> float:
+        """Bandwidth per frequency of constant-Q bands: 2^(1/b) - 2^(-1/b)."""
+        return float(2 ** (1 / self.bins_per_octave) - 2 ** (-1 / self.bins_per_octave))
+
     def centres(self) -> NDArray[np.float64]:
         """Centres in Hz of all bands but the two plateaus, rising."""
-        alpha = 2 ** (1 / self.bins_per_octave) - 2 ** (-1 / self.bins_per_octave)
-        limit = min(self.f_max, 0.95 * self.sample_rate / 2)
-        if not 0 < self.f_min < limit:
-            raise ValueError(f"f_min {self.f_min} Hz must lie between 0 and {limit:g} Hz")
+        alpha, limit = self.alpha, self._limit()
         centres = [self.f_min]
         while centres[-1] < limit:
             centres.append(centres[-1] + (alpha * centres[-1] + self.gamma) / 2)

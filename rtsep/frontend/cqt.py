@@ -6,146 +6,134 @@ transforms"; Schörkhuber et al. 2014 for variable Q.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
+from rtsep.errors import OptionError
 from rtsep.frontend import kernels
+from rtsep.frontend.arrays import Array, float_type, ready, sliced_samples
 from rtsep.frontend.bands import BandLayout
+from rtsep.frontend.plan import Scratch, plan_bands, plan_groups, twist
 from rtsep.frontend.windows import tukey_slice
-from rtsep.types import C64, F32, Audio
 
-Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Bands:
-    """Band k covers bins first..stop, has `length` coefficients at `offset`, its window at `window_offset`."""
-
-    first: Indices
-    stop: Indices
-    length: Indices
-    offset: Indices
-    window_offset: Indices
-    window: F32
-    dual: F32
-    groups: tuple[tuple[int, int, int], ...]  # (offset, bands, length): neighbours of equal length, one FFT call
+# A band's impulse response is a slice long at 4 bins of bandwidth; the foot of its main lobe may stick out a little.
+_FIT = 0.99
 
 
 class CQT:
     """Constant-Q front end: slices of `slice_length` samples at half-overlap, every band on its own time grid.
 
     `gamma` 0 Hz is constant Q; the bands fit the slice when gamma >= 4 fs / slice_length - alpha f_min.
-    Latency: 3/4 slice + transition / 2 samples.
+    Latency: 3/4 slice + transition / 2 samples. All is computed in `dtype`, float32 or float64.
+
+    Arrays that a call works in are planned at the first call with so many channels and kept: an object serves one
+    call at a time. With `out` a call allocates nothing. Sizes that cannot be raise OptionError.
     """
 
     name = "cqt"
 
     def __init__(
-        self, layout: BandLayout, slice_length: int = 8192, transition: int = 2048, n_columns: int = 8
+        self,
+        layout: BandLayout,
+        slice_length: int = 8192,
+        transition: int = 2048,
+        n_columns: int = 8,
+        dtype: Any = np.float32,
     ) -> None:
-        if n_columns & (n_columns - 1) or slice_length & (slice_length - 1):
-            raise ValueError(f"slice_length {slice_length} and n_columns {n_columns} must be powers of two")
+        _check_sizes(layout, slice_length, transition, n_columns)
         self.layout = layout
-        self.slice_length = slice_length
+        self.dtype = float_type(dtype)
+        self.slice_length = self.output_length = slice_length
         self.hop = slice_length // 2
         self.latency = 3 * slice_length // 4 + transition // 2
         self.n_columns = n_columns
         self.columns_per_hop = n_columns // 2
         window = tukey_slice(slice_length, transition)
-        self._window = window.astype(np.float32)
         self.column_weight = np.mean((window**2).reshape(n_columns, -1), axis=1).astype(np.float32)
-        self._bands = _plan_bands(layout.weights(slice_length), n_columns)
-        self.n_bands = self._bands.first.size
+        # The window is exactly zero from `latency` on: those samples may not have arrived and are not looked at.
+        self._window = window[: self.latency].astype(self.dtype)
+        self._bands = plan_bands(layout.weights(slice_length), n_columns, self.dtype)
+        self._groups = plan_groups(self._bands)
+        self._twist = twist(slice_length, self.dtype)
+        self.n_bands = self._bands.length.size
         self.n_coefficients = int(self._bands.length.sum())
+        self._scratches: dict[int, Scratch] = {}
 
-    def analyze(self, samples: Audio) -> C64:
+    def analyze(self, samples: Array, out: Array | None = None) -> Array:
         """Coefficients `(n_channels, n_coefficients)` of one slice `(slice_length, n_channels)`.
 
         c_k[n] = 1/M_k sum_m X[m] g_k[m] e^(2 pi i m n / M_k), X = rfft of the windowed slice.
         """
-        bands = self._bands
-        # The window is exactly zero from `latency` on; those samples may not have arrived and are not looked at.
-        windowed = np.zeros((samples.shape[1], self.slice_length), np.float32)
-        np.multiply(samples[: self.latency].T, self._window[: self.latency], out=windowed[:, : self.latency])
-        spectrum = scipy.fft.rfft(windowed, axis=1)
-        folded = np.empty((samples.shape[1], self.n_coefficients), np.complex64)
-        kernels.fold_bands(
-            spectrum,
-            bands.first,
-            bands.stop,
-            bands.offset,
-            bands.length,
-            bands.window,
-            bands.window_offset,
-            folded,
-        )
-        for part in self._groups(folded):
-            part[...] = scipy.fft.ifft(part, axis=2)
-        return folded
+        samples = sliced_samples(samples, self.slice_length)
+        n_channels = samples.shape[1]
+        out = ready(out, (n_channels, self.n_coefficients), self.dtype, is_complex=True)
+        scratch = self._scratch(n_channels)
+        kernels.window_channels(samples, self._window, scratch.half_parts)
+        scipy.fft.fft(scratch.half, axis=1, overwrite_x=True)
+        kernels.real_spectrum(scratch.half_parts, self._twist, scratch.spectrum_parts)
+        kernels.fold_bands(scratch.spectrum_parts, self._bands.source, self._bands.window, out.view(self.dtype))
+        for part in self._grouped(out):
+            scipy.fft.ifft(part, axis=2, overwrite_x=True)
+        return out
 
-    def synthesize(self, coefficients: C64) -> Audio:
-        """One slice `(slice_length, n_channels)` to overlap-add: X[m] = sum_k gamma_k[m] FFT(c_k)[m mod M_k]."""
-        bands = self._bands
-        folded = np.empty_like(coefficients)
-        for part, source in zip(self._groups(folded), self._groups(coefficients), strict=True):
-            part[...] = scipy.fft.fft(source, axis=2)
-        spectrum = np.empty((coefficients.shape[0], self.slice_length // 2 + 1), np.complex64)
-        kernels.unfold_bands(
-            folded,
-            bands.first,
-            bands.stop,
-            bands.offset,
-            bands.length,
-            bands.dual,
-            bands.window_offset,
-            spectrum,
-        )
-        return np.ascontiguousarray(scipy.fft.irfft(spectrum, n=self.slice_length, axis=1).T)
+    def synthesize(self, coefficients: Array, out: Array | None = None) -> Array:
+        """Slices `(..., slice_length, n_channels)` to overlap-add, of coefficients `(..., n_channels, n_coefficients)`.
 
-    def band_power(self, coefficients: C64) -> F32:
+        X[m] = sum_k gamma_k[m] FFT(c_k)[m mod M_k]; many slices in one call are faster than one by one.
+        """
+        *several, n_channels, _ = coefficients.shape
+        out = ready(out, (*several, self.slice_length, n_channels), self.dtype)
+        scratch = self._scratch(int(np.prod(several, dtype=int)) * n_channels)
+        scratch.folded[...] = coefficients.reshape(scratch.folded.shape)
+        for part in self._grouped(scratch.folded):
+            scipy.fft.fft(part, axis=2, overwrite_x=True)
+        kernels.unfold_bands(scratch.folded_parts, self._bands.places, self._bands.dual, scratch.spectrum_parts)
+        kernels.half_spectrum(scratch.spectrum_parts, self._twist, scratch.half_parts)
+        scipy.fft.ifft(scratch.half, axis=1, overwrite_x=True)
+        rows = scratch.half_parts.reshape(-1, n_channels, self.slice_length)
+        kernels.interleave_channels(rows, out.reshape(-1, self.slice_length, n_channels))
+        return out
+
+    def band_power(self, coefficients: Array, out: Array | None = None) -> Array:
         """Energy of each band in each column, `(n_channels, n_bands, n_columns)`."""
-        power = np.empty((coefficients.shape[0], self.n_bands, self.n_columns), np.float32)
-        kernels.column_power(coefficients, self._bands.offset, self._bands.length, self.n_columns, power)
-        return power
+        out = ready(out, (len(coefficients), self.n_bands, self.n_columns), self.dtype)
+        kernels.column_power(coefficients.view(self.dtype), self._bands.offset, self._bands.length, out)
+        return out
 
-    def apply_gains(self, coefficients: C64, gains: F32) -> C64:
-        """Coefficients times `gains` `(n_channels, n_bands, n_columns)`, linear between column centres."""
-        masked = np.empty_like(coefficients)
-        kernels.apply_gains(coefficients, self._bands.offset, self._bands.length, gains, masked)
-        return masked
+    def apply_gains(self, coefficients: Array, gains: Array, out: Array | None = None) -> Array:
+        """Coefficients times `gains` `(..., n_channels, n_bands, n_columns)`, linear between column centres."""
+        out = ready(out, (*gains.shape[:-2], self.n_coefficients), self.dtype, is_complex=True)
+        masks = gains.reshape(-1, *gains.shape[-3:])
+        masked = out.view(self.dtype).reshape(len(masks), len(coefficients), -1)
+        kernels.apply_gains(coefficients.view(self.dtype), self._bands.offset, self._bands.length, masks, masked)
+        return out
 
-    def _groups(self, flat: C64) -> list[C64]:
-        n_channels = flat.shape[0]
-        return [
-            flat[:, start : start + bands * length].reshape(n_channels, bands, length)
-            for start, bands, length in self._bands.groups
-        ]
+    def _grouped(self, flat: Array) -> list[Array]:
+        return [flat[:, a : a + bands * n].reshape(len(flat), bands, n) for a, bands, n in self._groups]
+
+    def _scratch(self, n_rows: int) -> Scratch:
+        if n_rows not in self._scratches:
+            self._scratches[n_rows] = Scratch.plan(n_rows, self.slice_length, self.n_coefficients, self.dtype)
+        return self._scratches[n_rows]
 
 
-def _plan_bands(weights: NDArray[np.float64], n_columns: int) -> _Bands:
-    """Lay out bands and dual windows; M_k is the power of two that holds the support (the painless condition)."""
-    inside = weights > 0
-    first = inside.argmax(axis=1)
-    stop = inside.shape[1] - inside[:, ::-1].argmax(axis=1)
-    length = np.maximum(2 ** np.ceil(np.log2(stop - first)).astype(np.int64), n_columns)
-    overlap = np.sum(weights**2, axis=0)
-    support = stop - first
-    window = np.concatenate([w[a:b] for w, a, b in zip(weights, first, stop, strict=True)])
-    dual = np.concatenate([(w / overlap)[a:b] for w, a, b in zip(weights, first, stop, strict=True)])
-    offset = np.cumsum(length) - length
-    edges = np.flatnonzero(np.diff(length, prepend=-1))
-    sizes = np.diff(edges, append=length.size)
-    groups = tuple((int(offset[e]), int(n), int(length[e])) for e, n in zip(edges, sizes, strict=True))
-    return _Bands(
-        first=first,
-        stop=stop,
-        length=length,
-        offset=offset,
-        window_offset=np.cumsum(support) - support,
-        window=window.astype(np.float32),
-        dual=dual.astype(np.float32),
-        groups=groups,
-    )
+def _check_sizes(layout: BandLayout, slice_length: int, transition: int, n_columns: int) -> None:
+    if n_columns < 2 or n_columns & (n_columns - 1):
+        raise OptionError(f"n_columns {n_columns}: it must be a power of two from 2 on; 8 suits the presets")
+    if slice_length < 4 * n_columns or slice_length % (2 * n_columns):
+        raise OptionError(
+            f"slice_length {slice_length}: it must be a multiple of 2 n_columns = {2 * n_columns}, at least twice; "
+            "powers of two are fastest"
+        )
+    if transition % 2 or not 0 < transition <= slice_length // 2:
+        raise OptionError(
+            f"transition {transition}: it must be even, from 2 to half the slice, {slice_length // 2}; try a quarter"
+        )
+    needed, proportional = 4 * layout.sample_rate / slice_length, layout.alpha * layout.f_min
+    if proportional + layout.gamma < _FIT * needed:
+        raise OptionError(
+            f"gamma {layout.gamma:g} Hz: bands must be {needed:.1f} Hz wide at least to fit slices of {slice_length} "
+            f"samples; take {max(0.0, needed - proportional):.1f} Hz or more, longer slices or a higher f_min"
+        )

@@ -14,24 +14,30 @@ _DECODABLE = 0.5
 
 
 class FrontEnd(Protocol):
-    """A slice of sound to coefficients and back; gains and energies on one common grid of columns."""
+    """A slice of sound to coefficients and back; gains and energies on one common grid of columns.
+
+    `synthesize` gives the last `output_length` samples of a slice, to overlap-add every `hop`; a sample of the output
+    is final once `latency` samples from it on are known. `apply_gains` and `synthesize` take many masks at once, in
+    leading dimensions. Where `out` is given, the result is put there.
+    """
 
     name: str
     hop: int
     slice_length: int
+    output_length: int
     latency: int
     n_bands: int
     n_columns: int
     columns_per_hop: int
     column_weight: F32
 
-    def analyze(self, samples: Audio) -> C64: ...
+    def analyze(self, samples: Audio, out: C64 | None = None) -> C64: ...
 
-    def synthesize(self, coefficients: C64) -> Audio: ...
+    def synthesize(self, coefficients: C64, out: F32 | None = None) -> F32: ...
 
-    def band_power(self, coefficients: C64) -> F32: ...
+    def band_power(self, coefficients: C64, out: F32 | None = None) -> F32: ...
 
-    def apply_gains(self, coefficients: C64, gains: F32) -> C64: ...
+    def apply_gains(self, coefficients: C64, gains: F32, out: C64 | None = None) -> C64: ...
 
 
 class ColumnGrid:

@@ -2,52 +2,118 @@
 
 from __future__ import annotations
 
-import numpy as np
-import scipy.fft
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.errors import OptionError
+from rtsep.frontend import kernels
+from rtsep.frontend.arrays import Array, float_type, ready, sliced_samples
 from rtsep.frontend.bands import BandLayout
-from rtsep.frontend.windows import dual_window, hann_periodic
-from rtsep.types import C64, F32, Audio
+from rtsep.frontend.windows import dual_window, hann_periodic, low_delay_pair
 
 
 class STFT:
-    """Fourier front end: Hann slices of `slice_length` samples every `hop`, dual window at the overlap-add.
+    """Fourier front end: slices of `slice_length` samples every `hop`; one slice is one column.
 
-    One slice is one column. Latency: one slice.
+    Of each slice the last `output_length` samples are put out. All of them by default: a Hann window, and its dual at
+    the overlap-add. With a shorter `output_length` the windows are the low-delay pair of Mauler and Martin (2007).
+    Latency: `output_length`. All is computed in `dtype`, float32 or float64.
+
+    An object serves one call at a time, as it keeps the arrays that a call works in. With `out` a call allocates
+    nothing. Sizes that cannot be raise OptionError.
     """
 
     name = "stft"
     n_columns = 1
     columns_per_hop = 1
 
-    def __init__(self, layout: BandLayout, slice_length: int = 4096, hop: int = 1024) -> None:
+    def __init__(
+        self,
+        layout: BandLayout,
+        slice_length: int = 4096,
+        hop: int = 1024,
+        output_length: int | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        output_length = slice_length if output_length is None else output_length
+        _check_sizes(slice_length, hop, output_length)
         self.layout = layout
+        self.dtype = float_type(dtype)
         self.slice_length = slice_length
         self.hop = hop
-        self.latency = slice_length
-        window = hann_periodic(slice_length)
-        self._window = window.astype(np.float32)[:, None]
-        self._dual = dual_window(window, hop).astype(np.float32)[:, None]
+        self.output_length = self.latency = output_length
+        if output_length == slice_length:
+            window = hann_periodic(slice_length)
+            synthesis = dual_window(window, hop)
+        else:
+            window, synthesis = low_delay_pair(slice_length, hop, output_length)
+        self._window, self._synthesis = window.astype(self.dtype), synthesis.astype(self.dtype)[:, None]
         self.column_weight = np.ones(1, np.float32)
-        weights = layout.weights(slice_length)
-        # Above the lowest bins, a band narrower than a bin may catch none of them: it would stay silent for ever.
-        self._to_bands = weights[weights.any(axis=1)].astype(np.float32)
-        self.n_bands = self._to_bands.shape[0]
+        self._lower, self._rise, self.n_bands = _shares(layout.weights(slice_length), self.dtype)
         self.n_coefficients = slice_length // 2 + 1
+        self._scratches: dict[int, Array] = {}
 
-    def analyze(self, samples: Audio) -> C64:
+    def analyze(self, samples: Array, out: Array | None = None) -> Array:
         """Bins `(n_channels, slice_length // 2 + 1)` of one slice `(slice_length, n_channels)`."""
-        return np.asarray(scipy.fft.rfft((samples * self._window).T, axis=1))
+        samples = sliced_samples(samples, self.slice_length)
+        out = ready(out, (samples.shape[1], self.n_coefficients), self.dtype, is_complex=True)
+        windowed = self._scratch(samples.shape[1])
+        kernels.window_channels(samples, self._window, windowed)
+        np.fft.rfft(windowed, axis=1, out=out)
+        return out
 
-    def synthesize(self, coefficients: C64) -> Audio:
-        """One slice `(slice_length, n_channels)` to overlap-add, dual window applied."""
-        return np.ascontiguousarray(scipy.fft.irfft(coefficients, n=self.slice_length, axis=1).T * self._dual)
+    def synthesize(self, coefficients: Array, out: Array | None = None) -> Array:
+        """The ends of slices `(..., output_length, n_channels)` to overlap-add, synthesis window applied."""
+        *several, n_channels, _ = coefficients.shape
+        out = ready(out, (*several, self.output_length, n_channels), self.dtype)
+        rows = self._scratch(int(np.prod(several, dtype=int)) * n_channels)
+        np.fft.irfft(coefficients.reshape(len(rows), -1), n=self.slice_length, axis=1, out=rows)
+        ends = rows.reshape(*several, n_channels, -1)[..., -self.output_length :]
+        np.multiply(np.moveaxis(ends, -1, -2), self._synthesis, out=out)
+        return out
 
-    def band_power(self, coefficients: C64) -> F32:
+    def band_power(self, coefficients: Array, out: Array | None = None) -> Array:
         """Energy of each band, `(n_channels, n_bands, 1)`: every bin shared out between its two bands."""
-        power: F32 = coefficients.real**2 + coefficients.imag**2
-        return (power @ self._to_bands.T)[:, :, None]
+        out = ready(out, (len(coefficients), self.n_bands, 1), self.dtype)
+        kernels.gather_bands(coefficients.view(self.dtype), self._lower, self._rise, out)
+        return out
 
-    def apply_gains(self, coefficients: C64, gains: F32) -> C64:
-        """Bins times `gains` `(n_channels, n_bands, 1)`, blended between bands by the same raised cosines."""
-        return np.asarray(coefficients * (gains[:, :, 0] @ self._to_bands))
+    def apply_gains(self, coefficients: Array, gains: Array, out: Array | None = None) -> Array:
+        """Bins times `gains` `(..., n_channels, n_bands, 1)`, blended between bands by the same raised cosines."""
+        out = ready(out, (*gains.shape[:-2], self.n_coefficients), self.dtype, is_complex=True)
+        masks = gains.reshape(-1, *gains.shape[-3:])
+        masked = out.view(self.dtype).reshape(len(masks), len(coefficients), -1)
+        kernels.blend_gains(coefficients.view(self.dtype), self._lower, self._rise, masks, masked)
+        return out
+
+    def _scratch(self, n_rows: int) -> Array:
+        if n_rows not in self._scratches:
+            self._scratches[n_rows] = np.zeros((n_rows, self.slice_length), self.dtype)
+        return self._scratches[n_rows]
+
+
+def _shares(weights: NDArray[np.float64], dtype: np.dtype[np.float64]) -> tuple[NDArray[np.int32], Array, int]:
+    """The lower of each bin's two bands, the share of the upper one, and the number of bands.
+
+    Above the lowest bins, a band narrower than a bin may catch none of them: it would stay silent for ever, and is
+    left out. The first bin is all in the first band and the last bin in the last, so that there are two.
+    """
+    weights = weights[weights.any(axis=1)]
+    n_bands = len(weights)
+    lower = np.minimum(weights.argmax(axis=0), n_bands - 2)
+    lower -= (lower > 0) & (weights[lower - 1, np.arange(lower.size)] > 0)
+    return lower.astype(np.int32), weights[lower + 1, np.arange(lower.size)].astype(dtype), n_bands
+
+
+def _check_sizes(slice_length: int, hop: int, output_length: int) -> None:
+    if slice_length < 2 or slice_length % 2:
+        raise OptionError(f"slice_length {slice_length}: it must be even, at least 2; powers of two are fastest")
+    if not 0 < output_length <= slice_length or output_length % 2:
+        raise OptionError(f"output_length {output_length}: it must be even, from 2 to slice_length {slice_length}")
+    if not 0 < hop <= output_length // 2 or slice_length % hop or output_length % hop:
+        raise OptionError(
+            f"hop {hop}: it must divide slice_length {slice_length} and output_length {output_length}, twice at least; "
+            "a quarter of output_length is usual"
+        )
