@@ -18,8 +18,8 @@ from numba import njit
 from rtsep.sparse.workspace import BLOCK, LANES
 
 INNER = 5  # pairs of a sweep and a subspace step before the atoms outside are looked at again
-SUBSPACE = 10  # conjugate gradient iterations of a subspace step, at most
-SUBSPACE_GOAL = np.float32(0.01)  # or until the squared gradient fell to this part
+SUBSPACE = 5  # conjugate gradient iterations of a subspace step, at most
+SUBSPACE_GOAL = np.float32(0.01)  # or until the squared gradient has fallen to this part
 LOOSE = np.float32(0.1)  # solve inside to this part of the largest gradient outside, as more atoms will come
 ZERO = np.float32(0.0)
 
@@ -40,15 +40,18 @@ def subtract_rows(target: Any, gram: Any, atoms: Any, steps: Any, n: int) -> Non
             target[k] -= d * gram[j, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy")
 def lane_maxima(gradient: Any, lanes: Any) -> Any:
     """lanes[k] = max of gradient[k::LANES]; returns the largest of all, or 0 if none is positive."""
+    highest = ZERO
     for k in range(LANES):
         lanes[k] = gradient[k]
-    for start in range(LANES, gradient.size, LANES):
+    for block in range(1, gradient.size // LANES):
+        # Unsigned: an index that might be negative would keep the loop from being vectorised.
+        start = np.uint64(block * LANES)
         for k in range(LANES):
-            lanes[k] = max(lanes[k], gradient[start + k])
-    highest = ZERO
+            other = gradient[start + np.uint64(k)]
+            lanes[k] = other if other > lanes[k] else lanes[k]
     for k in range(LANES):
         highest = max(highest, lanes[k])
     return highest
