@@ -13,9 +13,10 @@ import scipy.fft
 
 from rtsep.errors import OptionError
 from rtsep.frontend import kernels
-from rtsep.frontend.arrays import Array, float_type, ready, sliced_samples
+from rtsep.frontend.arrays import Array, complex_type, fitting, flat, float_type, ready, sliced_samples
 from rtsep.frontend.bands import BandLayout
-from rtsep.frontend.plan import Scratch, plan_bands, plan_groups, twist
+from rtsep.frontend.plan import Scratch, plan_bands, plan_groups
+from rtsep.frontend.real_fft import RealFFT
 from rtsep.frontend.windows import tukey_slice
 
 # A band's impulse response is a slice long at 4 bins of bandwidth; the foot of its main lobe may stick out a little.
@@ -56,7 +57,7 @@ class CQT:
         self._window = window[: self.latency].astype(self.dtype)
         self._bands = plan_bands(layout.weights(slice_length), n_columns, self.dtype)
         self._groups = plan_groups(self._bands)
-        self._twist = twist(slice_length, self.dtype)
+        self._fft = RealFFT(slice_length, self.dtype)
         self.n_bands = self._bands.length.size
         self.n_coefficients = int(self._bands.length.sum())
         self._scratches: dict[int, Scratch] = {}
@@ -68,12 +69,11 @@ class CQT:
         """
         samples = sliced_samples(samples, self.slice_length)
         n_channels = samples.shape[1]
-        out = ready(out, (n_channels, self.n_coefficients), self.dtype, is_complex=True)
+        out = ready(out, (n_channels, self.n_coefficients), complex_type(self.dtype))
         scratch = self._scratch(n_channels)
-        kernels.window_channels(samples, self._window, scratch.half_parts)
-        scipy.fft.fft(scratch.half, axis=1, overwrite_x=True)
-        kernels.real_spectrum(scratch.half_parts, self._twist, scratch.spectrum_parts)
-        kernels.fold_bands(scratch.spectrum_parts, self._bands.source, self._bands.window, out.view(self.dtype))
+        kernels.window_channels(samples, self._window, scratch.rows)
+        self._fft.forward(scratch.rows, scratch.spectrum)
+        kernels.fold_bands(scratch.spectrum, self._bands.source, self._bands.window, out.view(self.dtype))
         for part in self._grouped(out):
             scipy.fft.ifft(part, axis=2, overwrite_x=True)
         return out
@@ -83,32 +83,38 @@ class CQT:
 
         X[m] = sum_k gamma_k[m] FFT(c_k)[m mod M_k]; many slices in one call are faster than one by one.
         """
-        *several, n_channels, _ = coefficients.shape
-        out = ready(out, (*several, self.slice_length, n_channels), self.dtype)
-        scratch = self._scratch(int(np.prod(several, dtype=int)) * n_channels)
-        scratch.folded[...] = coefficients.reshape(scratch.folded.shape)
+        coefficients = self._checked(coefficients)
+        out = ready(out, (*coefficients.shape[:-2], self.slice_length, coefficients.shape[-2]), self.dtype)
+        slices, many = flat(coefficients, 2), flat(out, 2)
+        scratch = self._scratch(slices.shape[0] * slices.shape[1])
+        scratch.folded[...] = flat(coefficients, 1)
         for part in self._grouped(scratch.folded):
             scipy.fft.fft(part, axis=2, overwrite_x=True)
-        kernels.unfold_bands(scratch.folded_parts, self._bands.places, self._bands.dual, scratch.spectrum_parts)
-        kernels.half_spectrum(scratch.spectrum_parts, self._twist, scratch.half_parts)
-        scipy.fft.ifft(scratch.half, axis=1, overwrite_x=True)
-        rows = scratch.half_parts.reshape(-1, n_channels, self.slice_length)
-        kernels.interleave_channels(rows, out.reshape(-1, self.slice_length, n_channels))
+        bands, folded = self._bands, scratch.folded.view(self.dtype)
+        kernels.unfold_bands(folded, bands.places, bands.dual, scratch.spectrum)
+        self._fft.inverse(scratch.spectrum, scratch.rows)
+        kernels.interleave_channels(scratch.rows.reshape(*slices.shape[:2], self.slice_length), many)
         return out
 
     def band_power(self, coefficients: Array, out: Array | None = None) -> Array:
         """Energy of each band in each column, `(n_channels, n_bands, n_columns)`."""
-        out = ready(out, (len(coefficients), self.n_bands, self.n_columns), self.dtype)
-        kernels.column_power(coefficients.view(self.dtype), self._bands.offset, self._bands.length, out)
+        coefficients = self._checked(coefficients)
+        out = ready(out, (*coefficients.shape[:-1], self.n_bands, self.n_columns), self.dtype)
+        bands = self._bands
+        kernels.column_power(flat(coefficients, 1).view(self.dtype), bands.offset, bands.length, flat(out, 2))
         return out
 
     def apply_gains(self, coefficients: Array, gains: Array, out: Array | None = None) -> Array:
         """Coefficients times `gains` `(..., n_channels, n_bands, n_columns)`, linear between column centres."""
-        out = ready(out, (*gains.shape[:-2], self.n_coefficients), self.dtype, is_complex=True)
-        masks = gains.reshape(-1, *gains.shape[-3:])
-        masked = out.view(self.dtype).reshape(len(masks), len(coefficients), -1)
-        kernels.apply_gains(coefficients.view(self.dtype), self._bands.offset, self._bands.length, masks, masked)
+        coefficients = self._checked(coefficients)
+        gains = fitting("gains", gains, (len(coefficients), self.n_bands, self.n_columns), self.dtype)
+        out = ready(out, (*gains.shape[:-2], self.n_coefficients), complex_type(self.dtype))
+        bands, masked = self._bands, flat(out, 2).view(self.dtype)
+        kernels.apply_gains(coefficients.view(self.dtype), bands.offset, bands.length, flat(gains, 3), masked)
         return out
+
+    def _checked(self, coefficients: Array) -> Array:
+        return fitting("coefficients", coefficients, (self.n_coefficients,), complex_type(self.dtype))
 
     def _grouped(self, flat: Array) -> list[Array]:
         return [flat[:, a : a + bands * n].reshape(len(flat), bands, n) for a, bands, n in self._groups]

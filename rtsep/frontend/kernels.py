@@ -31,6 +31,16 @@ def interleave_channels(rows: Any, samples: Any) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+def window_ends(rows: Any, window: Any, samples: Any) -> None:
+    """samples[r, n, c] = window[n] times the last samples of rows[r, c]."""
+    start = rows.shape[2] - window.size
+    for r in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            for n in range(window.size):
+                samples[r, n, c] = rows[r, c, start + n] * window[n]
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 def real_spectrum(half: Any, twist: Any, spectrum: Any) -> None:
     """Bins 0..N of the FFT of 2N real samples from Z, the FFT of N complex ones z[n] = x[2n] + i x[2n + 1].
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from rtsep.frontend.arrays import Array, complex_type
+
 Indices = NDArray[np.int64]
 
 
@@ -23,27 +24,18 @@ class Bands(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Arrays that one call works in, for `n_rows` channels at once; what they hold between calls means nothing.
+    """Arrays that one call works in, for `n_rows` channels at once; what they hold between calls means nothing."""
 
-    Complex rows, each followed by the same memory as real numbers (see `rtsep.frontend.kernels`).
-    """
-
-    half: Array  # (n_rows, slice_length // 2): FFT of the samples taken as complex numbers, in pairs
-    half_parts: Array
-    spectrum_parts: Array  # (n_rows, slice_length + 2): bins 0 to the Nyquist frequency
-    folded: Array  # (n_rows, n_coefficients)
-    folded_parts: Array
+    rows: Array  # (n_rows, slice_length): windowed samples
+    spectrum: Array  # (n_rows, slice_length + 2): bins 0 to the Nyquist frequency, real and imaginary parts in turn
+    folded: Array  # (n_rows, n_coefficients), complex
 
     @classmethod
     def plan(cls, n_rows: int, slice_length: int, n_coefficients: int, dtype: np.dtype[Any]) -> Scratch:
-        half_parts = np.zeros((n_rows, slice_length), dtype)
-        folded_parts = np.zeros((n_rows, 2 * n_coefficients), dtype)
         return cls(
-            half=complex_view(half_parts),
-            half_parts=half_parts,
-            spectrum_parts=np.zeros((n_rows, slice_length + 2), dtype),
-            folded=complex_view(folded_parts),
-            folded_parts=folded_parts,
+            rows=np.zeros((n_rows, slice_length), dtype),
+            spectrum=np.zeros((n_rows, slice_length + 2), dtype),
+            folded=np.zeros((n_rows, n_coefficients), complex_type(dtype)),
         )
 
 
@@ -73,14 +65,3 @@ def plan_groups(bands: Bands) -> tuple[tuple[int, int, int], ...]:
     edges = np.flatnonzero(np.diff(bands.length, prepend=-1))
     sizes = np.diff(edges, append=bands.length.size)
     return tuple((int(bands.offset[e]), int(n), int(bands.length[e])) for e, n in zip(edges, sizes, strict=True))
-
-
-def twist(slice_length: int, dtype: np.dtype[Any]) -> Array:
-    """-i e^(-2 pi i k / slice_length) / 2 for k below half of it, real and imaginary parts in turn."""
-    turns = -1j * np.exp(-2j * np.pi * np.arange(slice_length // 2) / slice_length) / 2
-    return np.stack([turns.real, turns.imag], axis=1).ravel().astype(dtype)
-
-
-def complex_view(parts: Array) -> Array:
-    """The complex numbers whose parts lie in turn in `parts`: same memory."""
-    return parts.view(np.result_type(parts.dtype, np.complex64))

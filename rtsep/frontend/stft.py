@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from rtsep.errors import OptionError
 from rtsep.frontend import kernels
-from rtsep.frontend.arrays import Array, float_type, ready, sliced_samples
+from rtsep.frontend.arrays import Array, complex_type, fitting, flat, float_type, ready, sliced_samples
 from rtsep.frontend.bands import BandLayout
+from rtsep.frontend.real_fft import RealFFT
 from rtsep.frontend.windows import dual_window, hann_periodic, low_delay_pair
 
 
@@ -49,49 +50,55 @@ class STFT:
             synthesis = dual_window(window, hop)
         else:
             window, synthesis = low_delay_pair(slice_length, hop, output_length)
-        self._window, self._synthesis = window.astype(self.dtype), synthesis.astype(self.dtype)[:, None]
+        self._window, self._synthesis = window.astype(self.dtype), synthesis.astype(self.dtype)
+        self._fft = RealFFT(slice_length, self.dtype)
         self.column_weight = np.ones(1, np.float32)
         self._lower, self._rise, self.n_bands = _shares(layout.weights(slice_length), self.dtype)
         self.n_coefficients = slice_length // 2 + 1
-        self._scratches: dict[int, Array] = {}
+        self._scratch: dict[int, Array] = {}
 
     def analyze(self, samples: Array, out: Array | None = None) -> Array:
         """Bins `(n_channels, slice_length // 2 + 1)` of one slice `(slice_length, n_channels)`."""
         samples = sliced_samples(samples, self.slice_length)
-        out = ready(out, (samples.shape[1], self.n_coefficients), self.dtype, is_complex=True)
-        windowed = self._scratch(samples.shape[1])
-        kernels.window_channels(samples, self._window, windowed)
-        np.fft.rfft(windowed, axis=1, out=out)
+        out = ready(out, (samples.shape[1], self.n_coefficients), complex_type(self.dtype))
+        rows = self._rows(samples.shape[1])
+        kernels.window_channels(samples, self._window, rows)
+        self._fft.forward(rows, out.view(self.dtype))
         return out
 
     def synthesize(self, coefficients: Array, out: Array | None = None) -> Array:
         """The ends of slices `(..., output_length, n_channels)` to overlap-add, synthesis window applied."""
-        *several, n_channels, _ = coefficients.shape
-        out = ready(out, (*several, self.output_length, n_channels), self.dtype)
-        rows = self._scratch(int(np.prod(several, dtype=int)) * n_channels)
-        np.fft.irfft(coefficients.reshape(len(rows), -1), n=self.slice_length, axis=1, out=rows)
-        ends = rows.reshape(*several, n_channels, -1)[..., -self.output_length :]
-        np.multiply(np.moveaxis(ends, -1, -2), self._synthesis, out=out)
+        coefficients = self._checked(coefficients)
+        out = ready(out, (*coefficients.shape[:-2], self.output_length, coefficients.shape[-2]), self.dtype)
+        slices, many = flat(coefficients, 2), flat(out, 2)
+        rows = self._rows(slices.shape[0] * slices.shape[1])
+        self._fft.inverse(flat(coefficients, 1).view(self.dtype), rows)
+        kernels.window_ends(rows.reshape(*slices.shape[:2], self.slice_length), self._synthesis, many)
         return out
 
     def band_power(self, coefficients: Array, out: Array | None = None) -> Array:
         """Energy of each band, `(n_channels, n_bands, 1)`: every bin shared out between its two bands."""
-        out = ready(out, (len(coefficients), self.n_bands, 1), self.dtype)
-        kernels.gather_bands(coefficients.view(self.dtype), self._lower, self._rise, out)
+        coefficients = self._checked(coefficients)
+        out = ready(out, (*coefficients.shape[:-1], self.n_bands, 1), self.dtype)
+        kernels.gather_bands(flat(coefficients, 1).view(self.dtype), self._lower, self._rise, flat(out, 2))
         return out
 
     def apply_gains(self, coefficients: Array, gains: Array, out: Array | None = None) -> Array:
         """Bins times `gains` `(..., n_channels, n_bands, 1)`, blended between bands by the same raised cosines."""
-        out = ready(out, (*gains.shape[:-2], self.n_coefficients), self.dtype, is_complex=True)
-        masks = gains.reshape(-1, *gains.shape[-3:])
-        masked = out.view(self.dtype).reshape(len(masks), len(coefficients), -1)
-        kernels.blend_gains(coefficients.view(self.dtype), self._lower, self._rise, masks, masked)
+        coefficients = self._checked(coefficients)
+        gains = fitting("gains", gains, (len(coefficients), self.n_bands, 1), self.dtype)
+        out = ready(out, (*gains.shape[:-2], self.n_coefficients), complex_type(self.dtype))
+        masked = flat(out, 2).view(self.dtype)
+        kernels.blend_gains(coefficients.view(self.dtype), self._lower, self._rise, flat(gains, 3), masked)
         return out
 
-    def _scratch(self, n_rows: int) -> Array:
-        if n_rows not in self._scratches:
-            self._scratches[n_rows] = np.zeros((n_rows, self.slice_length), self.dtype)
-        return self._scratches[n_rows]
+    def _checked(self, coefficients: Array) -> Array:
+        return fitting("coefficients", coefficients, (self.n_coefficients,), complex_type(self.dtype))
+
+    def _rows(self, n_rows: int) -> Array:
+        if n_rows not in self._scratch:
+            self._scratch[n_rows] = np.zeros((n_rows, self.slice_length), self.dtype)
+        return self._scratch[n_rows]
 
 
 def _shares(weights: NDArray[np.float64], dtype: np.dtype[np.float64]) -> tuple[NDArray[np.int32], Array, int]:
