@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SLOTS = 2
 _HEADER = np.dtype([("kind", "i8"), ("index", "i8"), ("compute_seconds", "f8"), ("peak_bytes", "i8")])
 _CHUNK, _STOP = range(2)
-_HELD_BYTES = 64 << 20
+_HELD_BYTES = 32 << 20
 _LOOK_SECONDS = 0.002  # a look costs 0.02 ms; a worker that is not looked at has its next chunk already
 
 
@@ -159,7 +159,7 @@ class _OwnThread:
 class MpiEngine:
     """Rank 0's engine over all ranks of `comm`, itself included; the others must be in `serve` with the same arguments.
 
-    Memory: two slots a worker and at most 64 MiB of results that wait for their turn.
+    Memory: two slots a worker and at most 32 MiB of results that wait for their turn.
     """
 
     def __init__(self, comm: MPI.Comm, separator: Separator, n_channels: int) -> None:
