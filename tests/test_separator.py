@@ -138,12 +138,10 @@ def test_wrong_chunks_models_and_solvers_are_one_clear_line(separator, tmp_path)
     with pytest.raises(ModelError, match="choose cqt-sparse"):
         load_separator("no-such-model")
     damaged = tmp_path / "damaged.safetensors"
-    damaged.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      tail")
-    with pytest.raises(ModelError, match="this version reads"):
-        load_model(str(damaged))
-    damaged.write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="cannot be read"):
-        load_model(str(damaged))
+    for content in (b"not a model", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      tail", b""):
+        damaged.write_bytes(content)
+        with pytest.raises(ModelError, match="cannot be read"):
+            load_model(str(damaged))
 
 
 def test_shipped_models_are_small_and_listed():
