@@ -217,6 +217,8 @@ def test_lca_rate_comes_from_the_largest_eigenvalue() -> None:
     gram = make_problem().seen[0]
     assert lca_rate(gram) == pytest.approx(1.8 / np.linalg.eigvalsh(gram)[-1], rel=1e-2)
     assert lca_rate(np.eye(5, dtype=np.float32)) == 1.0
+    signs = np.array([1, -1, 1, -1, 1, -1], np.float32)  # whitened atoms may have no common direction
+    assert lca_rate(np.eye(6, dtype=np.float32) + np.outer(signs, signs)) == pytest.approx(1.8 / 7, rel=1e-3)
 
 
 @pytest.mark.parametrize("solve", SOLVERS)
