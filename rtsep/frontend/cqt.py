@@ -58,8 +58,9 @@ class CQT:
         self._bands = plan_bands(layout.weights(slice_length), n_columns, self.dtype)
         self._groups = plan_groups(self._bands)
         self._fft = RealFFT(slice_length, self.dtype)
-        self.n_bands = self._bands.length.size
-        self.n_coefficients = int(self._bands.length.sum())
+        self.band_lengths = self._bands.length  # coefficients of each band
+        self.n_bands = self.band_lengths.size
+        self.n_coefficients = int(self.band_lengths.sum())
         self._scratches: dict[int, Scratch] = {}
 
     def analyze(self, samples: Array, out: Array | None = None) -> Array:

@@ -39,6 +39,9 @@ PRESETS: dict[str, CQTPreset | STFTPreset] = {
     "cqt-low-latency": CQTPreset(4096, 1024, 43.0),
     "cqt": CQTPreset(8192, 2048, 20.0),
     "cqt-quality": CQTPreset(16384, 4096, 9.0),
+    # Hann slices, not Tukey: an eighth more latency, and ideal masks reach up to 1 dB more (steep slopes leak).
+    "cqt-hann-low-latency": CQTPreset(4096, 2048, 43.0),
+    "cqt-hann": CQTPreset(8192, 4096, 20.0),
     "stft-low-delay": STFTPreset(4096, 256, 512),
     "stft": STFTPreset(4096, 1024, 4096),
 }
