@@ -129,7 +129,7 @@ def test_recipes_in_the_repository_can_be_read():
     recipes = sorted((demo_song.FOLDER / "recipes").glob("*.toml"))
     assert recipes
     for path in recipes:
-        assert "2_Lithium" in read_recipe(path).held_out
+        assert "4_Potassium" in read_recipe(path).held_out
 
 
 def test_a_group_is_drawn_by_its_share_however_many_clips_it_has(data):
