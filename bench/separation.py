@@ -13,12 +13,11 @@ import numpy as np
 import soundfile
 from _table import Row, bench_parser, publish
 
-from rtsep.engine.local import LocalEngine
 from rtsep.evaluation.bsseval import median_sdr, mixture_sdr
-from rtsep.file_job import StemStream
 from rtsep.model_file import load_model
 from rtsep.separator import SparseSeparator
-from rtsep.types import STEMS, Audio, Stems
+from rtsep.stem_stream import separate
+from rtsep.types import STEMS, Stems
 
 DEMO = Path(__file__).parents[1] / "demo"
 
@@ -72,11 +71,8 @@ def read_stems(folder: Path, seconds: float | None) -> tuple[Stems, int]:
 
 def score(separator: SparseSeparator, truth: Stems, rate: int) -> tuple[np.ndarray, np.ndarray]:
     """SDR of the separated stems and of the mixture itself, `(4,)` each; NaN for a silent stem."""
-    mixture: Audio = truth.sum(axis=0)
-    stream = StemStream(separator, LocalEngine(separator), rate, mixture.shape[1])
-    blocks = np.array_split(mixture, max(1, len(mixture) // 65536))
-    stems = np.concatenate(list(stream.run(blocks)), axis=1)
-    return median_sdr(truth, stems, rate), mixture_sdr(truth, mixture, rate)
+    mixture = truth.sum(axis=0)
+    return median_sdr(truth, separate(mixture, rate, separator), rate), mixture_sdr(truth, mixture, rate)
 
 
 def table_rows(song: str, who: str, sdr: np.ndarray, own: np.ndarray) -> list[Row]:

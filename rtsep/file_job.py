@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from rtsep.engine.local import warm_up
 from rtsep.engine.process import seconds_since_start
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, open_audio
 from rtsep.io.stem_writers import StemWriters
-from rtsep.streaming.overlap_add import OverlapAdd
-from rtsep.streaming.resample import Resampler
-from rtsep.streaming.slicer import Slicer
-from rtsep.types import Audio, Chunk, Engine, Separator, Stems
+from rtsep.stem_stream import StemStream
+from rtsep.types import Engine, Separator
 
 if TYPE_CHECKING:
     from rtsep.sparse.coder import Solver
-
-RESIDUAL_STEM = "other"
 
 StartEngine = Callable[[Separator, int], Engine]
 Progress = Callable[[int], None]
@@ -97,73 +90,6 @@ def separate_file(
                 ready=ready,
                 done=seconds_since_start(),
             )
-
-
-class StemStream:
-    """Blocks of a mixture at `rate` Hz to its stems at the same rate, sample by sample where the mixture was."""
-
-    def __init__(self, separator: Separator, engine: Engine, rate: int, n_channels: int) -> None:
-        n_stems = len(separator.stems)
-        self._shape = (-1, n_stems, n_channels)
-        self._rate = rate
-        self._model_rate = separator.sample_rate
-        self._engine = engine
-        self._to_model = Resampler(rate, separator.sample_rate, n_channels)
-        self._to_song = Resampler(separator.sample_rate, rate, n_stems * n_channels)
-        self._slicer = Slicer(separator.shape, n_channels)
-        self._overlap_add = OverlapAdd(separator.shape, n_stems, n_channels)
-        self._residual = separator.stems.index(RESIDUAL_STEM) if RESIDUAL_STEM in separator.stems else None
-        self._mixture: deque[Audio] = deque()
-        self._n_heard = 0
-        self._n_model = 0
-        self.n_done = 0
-        self.computed: list[tuple[int, float]] = []
-
-    def run(self, blocks: Iterable[Audio]) -> Iterator[Stems]:
-        """The stems `(n_stems, n, n_channels)` of the blocks `(n, n_channels)`: block by block as they become final."""
-        for result in self._engine.run(self._chunks(blocks)):
-            self.computed.append((result.rank, result.compute_seconds))
-            yield self._finish(self._to_song.push(self._at_model_rate(self._overlap_add.push(result.stems))))
-        yield self._finish(self._to_song.finish(self._n_heard))
-
-    @property
-    def resampling_seconds(self) -> float:
-        """How long the resamplers, there and back, can hold sound back; 0 at the model's own rate."""
-        return self._to_model.latency / self._rate + self._to_song.latency / self._model_rate
-
-    def _chunks(self, blocks: Iterable[Audio]) -> Iterator[Chunk]:
-        for block in blocks:
-            self._mixture.append(block)
-            self._n_heard += len(block)
-            yield from self._slicer.push(self._to_model.push(block))
-        yield from self._slicer.push(self._to_model.finish())
-        yield from self._slicer.finish()
-
-    def _at_model_rate(self, stems: Stems) -> Audio:
-        """Stems side by side as channels `(n, n_stems * n_channels)`, cut at the end of what has been heard."""
-        n_left = self._to_model.output_length(self._n_heard) - self._n_model
-        rows = np.ascontiguousarray(stems[:, :n_left].transpose(1, 0, 2)).reshape(-1, stems.shape[0] * stems.shape[2])
-        self._n_model += len(rows)
-        return rows
-
-    def _finish(self, rows: Audio) -> Stems:
-        """Stems again, and `other` gets whatever they lack of the mixture, resampling included."""
-        stems = np.ascontiguousarray(rows.reshape(self._shape).transpose(1, 0, 2))
-        if self._residual is not None:
-            stems[self._residual] += self._take(len(rows)) - stems.sum(axis=0)
-        self.n_done += len(rows)
-        return stems
-
-    def _take(self, n: int) -> Audio:
-        """The next `n` samples of the mixture, which was kept for them."""
-        parts = [np.zeros((0, self._shape[2]), np.float32)]
-        while n:
-            block = self._mixture.popleft()
-            parts.append(block[:n])
-            n -= len(parts[-1])
-            if len(block) > len(parts[-1]):
-                self._mixture.appendleft(block[len(parts[-1]) :])
-        return np.concatenate(parts)
 
 
 def _chosen(asked: tuple[str, ...], available: tuple[str, ...]) -> tuple[str, ...]:

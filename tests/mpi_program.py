@@ -53,7 +53,7 @@ def separate(engine: Engine) -> int:
         if mode == "song is damaged":
             raise AudioError("song: is damaged; fetch it again")
 
-    from rtsep.file_job import StemStream  # the other ranks need none of it
+    from rtsep.stem_stream import StemStream  # the other ranks need none of it
 
     stems = list(StemStream(FourBands(), engine, RATE, N_CHANNELS).run(blocks()))
     np.save(out, np.concatenate(stems, axis=1))

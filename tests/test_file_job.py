@@ -14,7 +14,8 @@ from sound_files import make_song, read_song, write_song
 
 from rtsep.engine.local import LocalEngine
 from rtsep.errors import AudioError, OptionError, OutputError, RtsepError
-from rtsep.file_job import FileJob, FileRun, StemStream, separate_file
+from rtsep.file_job import FileJob, FileRun, separate_file
+from rtsep.stem_stream import StemStream
 from rtsep.types import STEMS, Audio, Engine, Separator, Stems
 
 

@@ -23,6 +23,7 @@ LAYERS = (
     {"model_file"},
     {"separator"},
     {"streaming", "engine", "io", "training", "evaluation"},
+    {"stem_stream"},
     {"file_job", "progress"},
     {"run_report"},
     {"commands"},

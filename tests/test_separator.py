@@ -4,11 +4,10 @@ import demo_song
 import numpy as np
 import pytest
 
+import rtsep
 from rtsep.errors import AudioError, ModelError, OptionError
 from rtsep.model_file import load_model, model_names
 from rtsep.separator import SparseSeparator, load_separator
-from rtsep.streaming.overlap_add import OverlapAdd
-from rtsep.streaming.slicer import Slicer
 
 RATE = 44100
 
@@ -24,11 +23,7 @@ def music():
 
 
 def separate_song(separator, audio):
-    """Stems of whole sound through slicer, separator and overlap-add."""
-    slicer = Slicer(separator.shape, audio.shape[1])
-    overlap_add = OverlapAdd(separator.shape, len(separator.stems), audio.shape[1])
-    chunks = [*slicer.push(audio), *slicer.finish()]
-    return np.concatenate([overlap_add.push(separator.separate(c.samples)) for c in chunks], axis=1)[:, : len(audio)]
+    return rtsep.separate(audio, RATE, separator)
 
 
 def db(ratio):
@@ -146,3 +141,14 @@ def test_wrong_chunks_models_and_solvers_are_one_clear_line(separator, tmp_path)
 
 def test_shipped_models_are_small_and_listed():
     assert {"cqt-sparse", "stft-sparse"} <= set(model_names())
+
+
+def test_separate_takes_whole_songs_at_their_own_rate_and_refuses_what_is_none(music):
+    short = music[: RATE // 2]
+    stems = rtsep.separate(short.astype(np.float64), 48000)
+    assert stems.shape == (4, *short.shape)
+    assert stems.dtype == np.float32
+    assert np.abs(stems.sum(axis=0) - short).max() <= 1e-5
+    for wrong in (short[:, 0], short[:0], np.full_like(short, np.inf)):
+        with pytest.raises(AudioError, match=r"must be|NaN"):
+            rtsep.separate(wrong, RATE)
