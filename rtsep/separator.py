@@ -10,7 +10,7 @@ from rtsep.errors import OptionError
 from rtsep.frontend.features import ColumnGrid, Columns, compress
 from rtsep.model_file import SparseModel, load_model
 from rtsep.sparse.coder import Solver, SparseCoder
-from rtsep.types import C64, F32, Audio, ChunkShape, Stems
+from rtsep.types import F32, Audio, ChunkShape, Stems
 
 # What one file chunk holds: long enough that its context costs little, short enough that ranks share a song evenly.
 _CHUNK_SAMPLES = 32768
@@ -62,7 +62,8 @@ class SparseSeparator:
             patches = columns.push(self._frontend.band_power(coefficients))
             if s >= shape.context_slices:
                 start = (s - shape.context_slices) * shape.hop
-                stems[:, start : start + shape.slice_length] += self._slice_stems(coefficients, self._masks(patches))
+                masked = self._frontend.apply_gains(coefficients, self._masks(patches))
+                stems[:, start : start + shape.slice_length] += self._frontend.synthesize(masked)
         return stems
 
     def _masks(self, patches: F32) -> F32:
@@ -75,9 +76,3 @@ class SparseSeparator:
         by_stem = decoded.reshape(n_channels, n_decoded, len(self.stems), -1).transpose(2, 0, 3, 1)
         masks = ratio_masks(by_stem, self.model.mask_exponent)
         return np.ascontiguousarray(masks[..., self._grid.nearest_decoded])
-
-    def _slice_stems(self, coefficients: C64, masks: F32) -> Stems:
-        """Stems `(n_stems, slice_length, n_channels)` of one slice; the last is what the others leave of it."""
-        frontend = self._frontend
-        masked = [frontend.synthesize(frontend.apply_gains(coefficients, mask)) for mask in masks[:-1]]
-        return np.stack([*masked, frontend.synthesize(coefficients) - np.sum(masked, axis=0)])
