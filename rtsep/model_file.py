@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rtsep.errors import ModelError
+from rtsep.errors import ModelError, OptionError
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import FrontEnd
@@ -125,7 +125,7 @@ def load_model(name_or_path: str) -> SparseModel:
             **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
         )
         _check_sizes(model)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OptionError) as error:
         raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
     return model
 

@@ -45,6 +45,7 @@ def test_weights_that_do_not_fit_are_refused(model, tmp_path):
         replace(model, decoder=model.decoder[:, :-1]),
         replace(model, decoder=not_numbers),
         replace(model, stems=paths),
+        replace(model, spec=replace(model.spec, sizes={"slice_length": 1000, "hop": 300})),
     ):
         save_model(wrong, path)
         with pytest.raises(ModelError, match="damaged"):
