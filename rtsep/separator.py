@@ -10,7 +10,7 @@ from rtsep.errors import OptionError
 from rtsep.frontend.features import ColumnGrid, Columns, compress
 from rtsep.model_file import SparseModel, load_model
 from rtsep.sparse.coder import Solver, SparseCoder
-from rtsep.types import F32, Audio, ChunkShape, Stems
+from rtsep.types import C64, F32, Audio, ChunkShape, Stems
 
 # What one file chunk holds: long enough that its context costs little, short enough that ranks share a song evenly.
 _CHUNK_SAMPLES = 32768
@@ -24,8 +24,8 @@ def load_separator(name_or_path: str = "cqt-sparse", solver: Solver = "cd") -> S
 class SparseSeparator:
     """Band spectra, sparse codes, linear decoder, ratio masks, the mixture's phase.
 
-    Each slice of a channel is worked through in arrays of one fixed size, so that its bits depend neither on the
-    chunk's length nor on the rank that computes it. Level does not matter: codes are those of unit-norm patches.
+    The bits of a slice depend neither on the chunk's length nor on the rank that computes it. Level does not matter:
+    codes are those of unit-norm patches.
     """
 
     def __init__(self, model: SparseModel, solver: Solver = "cd", slices: int | None = None) -> None:
@@ -54,25 +54,35 @@ class SparseSeparator:
             raise OptionError(
                 f"chunk is {chunk.shape}: it must be ({shape.input_length}, n_channels); cut it with streaming.Slicer"
             )
+        coefficients, patches = self._listen(chunk)
         stems = np.zeros((len(self.stems), shape.output_length, chunk.shape[1]), np.float32)
-        columns = Columns(self._grid, chunk.shape[1], self._frontend.n_bands)
-        for s in range(shape.context_slices + shape.slices):
-            samples = chunk[s * shape.hop : s * shape.hop + shape.slice_length]
-            coefficients = self._frontend.analyze(samples)
-            patches = columns.push(self._frontend.band_power(coefficients))
-            if s >= shape.context_slices:
-                start = (s - shape.context_slices) * shape.hop
-                masked = self._frontend.apply_gains(coefficients, self._masks(patches))
-                stems[:, start : start + shape.slice_length] += self._frontend.synthesize(masked)
+        for s, masks in enumerate(self._masks(patches)):
+            masked = self._frontend.apply_gains(coefficients[s], masks)
+            stems[:, s * shape.hop : s * shape.hop + shape.slice_length] += self._frontend.synthesize(masked)
         return stems
 
+    def _listen(self, chunk: Audio) -> tuple[list[C64], F32]:
+        """Coefficients of the slices to be separated, and their patches of energy, slice by slice."""
+        shape, n_channels = self.shape, chunk.shape[1]
+        columns = Columns(self._grid, n_channels, self._frontend.n_bands)
+        coefficients, patches = [], []
+        for s in range(shape.context_slices + shape.slices):
+            samples = chunk[s * shape.hop : s * shape.hop + shape.slice_length]
+            coefficients.append(self._frontend.analyze(samples))
+            patches.append(columns.push(self._frontend.band_power(coefficients[-1])))
+        return coefficients[shape.context_slices :], np.stack(patches[shape.context_slices :])
+
     def _masks(self, patches: F32) -> F32:
-        """Masks `(n_stems, n_channels, n_bands, n_columns)` of one slice from the energies of its patches."""
-        n_channels, n_decoded = patches.shape[:2]
-        rows = compress(patches, self.model.compression).reshape(n_channels * n_decoded, -1)
+        """Masks `(n_slices, n_stems, n_channels, n_bands, n_columns)` from patches of energy.
+
+        All patches of a chunk are coded together, which is what makes the matrix products fast; still no bit of a
+        code depends on what is coded beside it.
+        """
+        n_slices, n_channels, n_decoded = patches.shape[:3]
+        rows = compress(patches, self.model.compression).reshape(n_slices * n_channels * n_decoded, -1)
         codes, _ = self._coder.encode(rows)
         decoded = np.empty((len(codes), self.model.decoder.shape[1]), np.float32)
         decode_codes(codes, self.model.decoder, decoded)
-        by_stem = decoded.reshape(n_channels, n_decoded, len(self.stems), -1).transpose(2, 0, 3, 1)
-        masks = ratio_masks(by_stem, self.model.mask_exponent)
-        return np.ascontiguousarray(masks[..., self._grid.nearest_decoded])
+        amplitudes = decoded.reshape(n_slices, n_channels, n_decoded, len(self.stems), -1)
+        masks = ratio_masks(amplitudes.transpose(3, 0, 1, 4, 2), self.model.mask_exponent)
+        return np.ascontiguousarray(masks[..., self._grid.nearest_decoded].swapaxes(0, 1))

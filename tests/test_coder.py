@@ -51,6 +51,15 @@ def test_codes_do_not_know_the_level_and_the_scale_does(atoms, patches, gain):
     assert np.allclose(louder_scale, scale * np.float32(gain), rtol=1e-4)
 
 
+@pytest.mark.parametrize("together", [1, 2, 7])
+def test_no_bit_of_a_code_depends_on_what_is_coded_beside_it(atoms, patches, together):
+    coder = SparseCoder(atoms, whitening_matrix(atoms.matrix), 0.05)
+    codes, scale = coder.encode(patches)
+    some, some_scale = coder.encode(patches[3 : 3 + together])
+    assert np.array_equal(some, codes[3 : 3 + together])
+    assert np.array_equal(some_scale, scale[3 : 3 + together])
+
+
 def test_scale_is_the_norm_of_the_whitened_patch(atoms, patches):
     whitening = whitening_matrix(atoms.matrix)
     _, scale = SparseCoder(atoms, whitening, 0.05).encode(patches)

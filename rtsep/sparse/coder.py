@@ -40,9 +40,12 @@ class SparseCoder:
         peaks = patches.max(axis=1, keepdims=True)
         rows = patches / np.where(peaks > 0, peaks, np.float32(1))
         # Matrix times patches, not patches times matrix: BLAS reads the large matrix once, row by row.
+        # For one patch alone BLAS goes another way, to other bits: it gets company.
+        rows = np.repeat(rows, 2, axis=0) if len(rows) == 1 else rows
         white, length = unit_norm(np.ascontiguousarray((self._whitening @ rows.T).T))
-        codes = self._solve(corr=self._dictionary.correlate(white), energy=np.sum(white * white, axis=1)).codes
-        return codes, np.where(length > 0, peaks * length, np.float32(1))
+        corr, energy = self._dictionary.correlate(white)[: len(patches)], np.sum(white * white, axis=1)[: len(patches)]
+        length = length[: len(patches)]
+        return self._solve(corr=corr, energy=energy).codes, np.where(length > 0, peaks * length, np.float32(1))
 
 
 def unit_norm(patches: F32) -> tuple[F32, F32]:
