@@ -38,7 +38,8 @@ def main() -> None:
             sdr, own = score(separator, truth, rate)
             gains.append(sdr - own)
             rows += table_rows(song.name if options.songs else "demo", Path(name).stem, sdr, own)
-        for stem, gain in zip(STEMS, np.nanmedian(gains, axis=0), strict=True):
+        medians = np.nanmedian(gains, axis=0) if len(gains) > 1 else []
+        for stem, gain in zip(STEMS, medians, strict=False):
             rows.append(
                 {"case": f"median of {len(gains)} songs, {stem}", "who": Path(name).stem, "gain_db": float(gain)}
             )

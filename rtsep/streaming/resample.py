@@ -52,7 +52,8 @@ class Resampler:
         """Take the next samples `(n, n_channels)`, n >= 0; return those that are ready, maybe none."""
         if block.ndim != 2 or block.shape[1] != self._n_channels:
             raise ValueError(f"a block of shape {block.shape}: it must be (n, {self._n_channels})")
-        ready: Audio = self._stream.resample_chunk(block)
+        # At equal rates soxr copies, but takes its time: for the stems of a song 3 % of all that rank 0 does.
+        ready: Audio = block if self._in_rate == self._out_rate else self._stream.resample_chunk(block)
         self._n_in += len(block)
         self._n_out += len(ready)
         return ready
