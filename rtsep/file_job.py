@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rtsep.sparse.coder import Solver
 
 StartEngine = Callable[[Separator, int], Engine]
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)

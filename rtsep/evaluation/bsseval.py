@@ -101,13 +101,6 @@ def evaluate(truth: AnyAudio, estimate: AnyAudio, sample_rate: int, stems: Seque
     return [_scores(name, measures[:, index]) for index, name in enumerate(stems)]
 
 
-def mixture_scores(
-    truth: AnyAudio, mixture: AnyAudio, sample_rate: int, stems: Sequence[str] = STEMS
-) -> list[StemScores]:
-    """The scores of doing nothing: `evaluate` with the mixture `(n_samples, n_channels)` as every stem's estimate."""
-    return evaluate(truth, _repeated(mixture, len(truth)), sample_rate, stems)
-
-
 def _scores(stem: str, measures: F64) -> StemScores:
     """`measures` is `(4, n_windows)` in museval's order: SDR, ISR, SIR, SAR."""
     sdr, isr, sir, sar = (_median(row) for row in measures)
