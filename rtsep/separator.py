@@ -39,6 +39,7 @@ class SparseSeparator:
         self.shape = ChunkShape(
             hop=self._frontend.hop,
             slice_length=self._frontend.slice_length,
+            slice_output=self._frontend.output_length,
             latency=self._frontend.latency,
             context_slices=self._grid.context_slices,
             slices=slices or max(1, _CHUNK_SAMPLES // self._frontend.hop),
@@ -58,7 +59,7 @@ class SparseSeparator:
         stems = np.zeros((len(self.stems), shape.output_length, chunk.shape[1]), np.float32)
         for s, masks in enumerate(self._masks(patches)):
             masked = self._frontend.apply_gains(coefficients[s], masks)
-            stems[:, s * shape.hop : s * shape.hop + shape.slice_length] += self._frontend.synthesize(masked)
+            stems[:, s * shape.hop : s * shape.hop + shape.slice_output] += self._frontend.synthesize(masked)
         return stems
 
     def _listen(self, chunk: Audio) -> tuple[list[C64], F32]:

@@ -25,20 +25,24 @@ C64 = NDArray[np.complex64]
 class ChunkShape:
     """How sound is cut for a separator: chunks of whole slices, with the past that the model needs at their head.
 
-    Slice `s` starts at sample `s * hop` and is `slice_length` long; its analysis window is zero from `latency` on,
-    so that a stem sample is final once the input `latency` samples after it is known. A chunk yields the stems of
-    `slices` slices, which neighbouring chunks overlap-add; `context_slices` slices before them are only listened to.
+    Slice `s` starts at sample `s * hop` and is `slice_length` long; its stems are its last `slice_output` samples, all
+    but for low-delay transforms. The analysis window is zero from `latency` samples after their start on, so that a
+    stem sample is final once the input `latency` samples after it is known. A chunk yields the stems of `slices`
+    slices, which neighbouring chunks overlap-add; `context_slices` slices before them are only listened to.
     """
 
     hop: int
     slice_length: int
+    slice_output: int
     latency: int
     context_slices: int
     slices: int
 
     def __post_init__(self) -> None:
-        if not (1 <= self.hop <= self.latency <= self.slice_length and self.slices >= 1 and self.context_slices >= 0):
-            raise ValueError(f"{self}: 1 <= hop <= latency <= slice_length, slices >= 1, context_slices >= 0 must hold")
+        if not 1 <= self.hop <= self.latency <= self.slice_output <= self.slice_length:
+            raise ValueError(f"{self}: 1 <= hop <= latency <= slice_output <= slice_length must hold")
+        if self.slices < 1 or self.context_slices < 0:
+            raise ValueError(f"{self}: slices >= 1 and context_slices >= 0 must hold")
 
     @property
     def advance(self) -> int:
@@ -48,12 +52,12 @@ class ChunkShape:
     @property
     def context(self) -> int:
         """Samples at the head of a chunk that are only listened to."""
-        return self.context_slices * self.hop
+        return self.context_slices * self.hop + self.slice_length - self.slice_output
 
     @property
     def output_length(self) -> int:
-        """Samples of stems that a chunk yields; the last `slice_length - hop` overlap the next chunk."""
-        return (self.slices - 1) * self.hop + self.slice_length
+        """Samples of stems that a chunk yields; the last `slice_output - hop` overlap the next chunk."""
+        return (self.slices - 1) * self.hop + self.slice_output
 
     @property
     def input_length(self) -> int:
@@ -63,7 +67,7 @@ class ChunkShape:
     @property
     def lead(self) -> int:
         """Samples of silence before the song, so that its first sample lies under as many slices as any other."""
-        return self.slice_length - self.hop
+        return self.slice_output - self.hop
 
 
 @dataclass(frozen=True)

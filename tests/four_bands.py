@@ -6,7 +6,7 @@ import numpy as np
 
 from rtsep.types import STEMS, Audio, ChunkShape, Stems
 
-SHAPE = ChunkShape(hop=512, slice_length=1024, latency=896, context_slices=1, slices=4)
+SHAPE = ChunkShape(hop=512, slice_length=1024, slice_output=1024, latency=896, context_slices=1, slices=4)
 EDGES = (0, 8, 40, 160, 513)
 
 

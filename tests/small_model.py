@@ -10,10 +10,14 @@ from rtsep.frontend.bands import BandLayout
 from rtsep.model_file import FrontEndSpec, SparseModel, save_model
 from rtsep.types import STEMS
 
+LOW_DELAY = FrontEndSpec("stft", BandLayout(44100), {"slice_length": 4096, "hop": 256, "output_length": 512})
 
-def write_small_model(path: Path, kind: str = "cqt", n_atoms: int = 48, patch_columns: int = 4) -> Path:
-    """Save a model with front end `kind` to `path`, which it returns."""
-    spec = FrontEndSpec(kind, BandLayout(44100))
+
+def write_small_model(
+    path: Path, kind: str = "cqt", n_atoms: int = 48, patch_columns: int = 4, spec: FrontEndSpec | None = None
+) -> Path:
+    """Save a model to `path`, which it returns; its front end is that of `spec`, or of `kind` in its default sizes."""
+    spec = spec or FrontEndSpec(kind, BandLayout(44100))
     n_bands = spec.build().n_bands
     random = np.random.default_rng(5)
     atoms = random.random((n_atoms, patch_columns, n_bands)).astype(np.float32) ** 4

@@ -60,6 +60,20 @@ def test_no_bit_of_a_code_depends_on_what_is_coded_beside_it(atoms, patches, tog
     assert np.array_equal(some_scale, scale[3 : 3 + together])
 
 
+@pytest.mark.parametrize("n_atoms", [48, 300])
+def test_nor_does_it_where_blas_multiplies_small_matrices_in_a_way_of_its_own(n_atoms):
+    rng = np.random.default_rng(4)
+    coder = SparseCoder(
+        Dictionary.from_matrix(rng.random((n_atoms, 440), np.float32), 4), np.eye(440, dtype="f4"), 0.05
+    )
+    patches = rng.random((260, 440), np.float32)
+    codes, scale = coder.encode(patches)
+    for together in (1, 2, 3, 64):
+        some, some_scale = coder.encode(patches[:together])
+        assert np.array_equal(some, codes[:together])
+        assert np.array_equal(some_scale, scale[:together])
+
+
 def test_scale_is_the_norm_of_the_whitened_patch(atoms, patches):
     whitening = whitening_matrix(atoms.matrix)
     _, scale = SparseCoder(atoms, whitening, 0.05).encode(patches)

@@ -10,11 +10,13 @@ import pytest
 import soundfile
 from contracts import cut
 from four_bands import SHAPE, FourBands
+from small_model import LOW_DELAY, write_small_model
 from sound_files import make_song, read_song, write_song
 
 from rtsep.engine.local import LocalEngine
 from rtsep.errors import AudioError, OptionError, OutputError, RtsepError
 from rtsep.file_job import FileJob, FileRun, separate_file
+from rtsep.separator import load_separator
 from rtsep.stem_stream import StemStream
 from rtsep.types import STEMS, Audio, Engine, Separator, Stems
 
@@ -102,6 +104,18 @@ def run_stream(
 def test_blocks_of_any_size_give_the_same_bits(sizes: tuple[int, ...]) -> None:
     song = make_song(20000)
     np.testing.assert_array_equal(run_stream(song, 32000, sizes), run_stream(song, 32000))
+
+
+def test_a_low_delay_model_does_the_job_and_blocks_change_no_bit(tmp_path: Path) -> None:
+    separator = load_separator(str(write_small_model(tmp_path / "low-delay.safetensors", spec=LOW_DELAY)))
+    assert separator.shape.latency / separator.sample_rate <= 0.012
+    song = make_song(100_001)
+    job = FileJob(write_song(tmp_path / "song.wav", song, subtype="FLOAT"))
+    separate_file(job, lambda: separator, start_local, lambda done, total: None)
+    stems = np.stack([read_stems(job)[stem] for stem in STEMS])
+    np.testing.assert_allclose(stems.sum(axis=0), song, atol=1e-6)
+    for sizes in ((701, 0, 3), (4096,)):
+        np.testing.assert_array_equal(run_stream(song, 44100, sizes, separator), stems)
 
 
 class Nameless(FourBands):

@@ -23,15 +23,16 @@ def gains_for(frontend, seed, n_channels=1, several=()):
 
 
 class Masked:
-    """A separator of one stem by random gains; a slice's past that is not put out is context."""
+    """A separator of one stem by random gains."""
 
     def __init__(self, frontend):
         self.frontend = frontend
         self.shape = ChunkShape(
             hop=frontend.hop,
-            slice_length=frontend.output_length,
+            slice_length=frontend.slice_length,
+            slice_output=frontend.output_length,
             latency=frontend.latency,
-            context_slices=(frontend.slice_length - frontend.output_length) // frontend.hop,
+            context_slices=0,
             slices=1,
         )
         self.gains = gains_for(frontend, 1)

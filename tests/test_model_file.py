@@ -37,6 +37,14 @@ def test_saved_and_loaded_are_the_same_but_for_rounding(model, tmp_path):
     assert np.allclose(np.linalg.norm(again.dictionary.matrix, axis=1), 1)
 
 
+def test_every_size_of_a_front_end_is_saved(model, tmp_path):
+    sizes = {"slice_length": 1024, "hop": 128, "output_length": 512}
+    path = tmp_path / "m.safetensors"
+    save_model(replace(model, spec=replace(model.spec, sizes=sizes)), path)
+    frontend = load_model(str(path)).frontend()
+    assert (frontend.slice_length, frontend.hop, frontend.latency) == (1024, 128, 512)
+
+
 def test_weights_that_do_not_fit_are_refused(model, tmp_path):
     path = tmp_path / "m.safetensors"
     not_numbers = np.full_like(model.decoder, np.nan)

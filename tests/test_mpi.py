@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from launch import ROOT, Finished, Launched, cpu_seconds, rtsep, run
-from small_model import write_small_model
+from small_model import LOW_DELAY, write_small_model
 from sound_files import make_song, write_song
 
 PROGRAM = ROOT / "tests" / "mpi_program.py"
@@ -101,6 +101,15 @@ def test_rtsep_run_gives_the_same_files_and_reports_on_every_rank(
     assert sum(share["share"] for share in told["shares"]) == pytest.approx(1)
     assert finished.stdout.count("without start-up") == 1
     assert finished.stderr.splitlines()[-1] == "100 % done"
+
+
+@pytest.mark.parametrize("n_ranks", [1, 3])
+def test_a_low_delay_model_gives_the_same_files(tmp_path: Path, song: Path, n_ranks: int) -> None:
+    model = write_small_model(tmp_path / "low-delay.safetensors", spec=LOW_DELAY)
+    for folder, ranks in (("alone", 0), ("crew", n_ranks)):
+        finished = rtsep("run", song, "--out", tmp_path / folder, "--model", model, "--quiet", n_ranks=ranks)
+        assert finished.code == 0, finished.stderr
+    assert read_files(tmp_path / "crew" / "song.stems") == read_files(tmp_path / "alone" / "song.stems")
 
 
 @pytest.mark.parametrize(

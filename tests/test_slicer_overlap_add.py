@@ -17,21 +17,26 @@ from rtsep.streaming.overlap_add import OverlapAdd
 from rtsep.streaming.slicer import Slicer, chunk_count
 from rtsep.types import Audio, Chunk, ChunkShape, Stems
 
-CQT = ChunkShape(hop=4096, slice_length=8192, latency=7168, context_slices=2, slices=1)
-CQT_LONG = ChunkShape(hop=4096, slice_length=8192, latency=7168, context_slices=1, slices=4)
-STFT = ChunkShape(hop=1024, slice_length=4096, latency=4096, context_slices=3, slices=1)
-STFT_LONG = ChunkShape(hop=1024, slice_length=4096, latency=4096, context_slices=0, slices=8)
-ODD = ChunkShape(hop=3, slice_length=11, latency=10, context_slices=2, slices=2)
-ONE_EACH = ChunkShape(hop=1, slice_length=1, latency=1, context_slices=0, slices=1)
-SHAPES = [CQT, CQT_LONG, STFT, STFT_LONG, ODD, ONE_EACH]
+CQT = ChunkShape(hop=4096, slice_length=8192, slice_output=8192, latency=7168, context_slices=2, slices=1)
+CQT_LONG = ChunkShape(hop=4096, slice_length=8192, slice_output=8192, latency=7168, context_slices=1, slices=4)
+STFT = ChunkShape(hop=1024, slice_length=4096, slice_output=4096, latency=4096, context_slices=3, slices=1)
+STFT_LONG = ChunkShape(hop=1024, slice_length=4096, slice_output=4096, latency=4096, context_slices=0, slices=8)
+ODD = ChunkShape(hop=3, slice_length=11, slice_output=11, latency=10, context_slices=2, slices=2)
+LOW_DELAY = ChunkShape(hop=256, slice_length=4096, slice_output=512, latency=512, context_slices=3, slices=1)
+LOW_DELAY_LONG = ChunkShape(hop=256, slice_length=4096, slice_output=512, latency=512, context_slices=7, slices=9)
+ODD_PAST = ChunkShape(hop=3, slice_length=20, slice_output=9, latency=8, context_slices=1, slices=2)
+ONE_EACH = ChunkShape(hop=1, slice_length=1, slice_output=1, latency=1, context_slices=0, slices=1)
+ALIGNED = [CQT, CQT_LONG, STFT, STFT_LONG, ODD, LOW_DELAY, LOW_DELAY_LONG, ODD_PAST]
+SHAPES = [*ALIGNED, ONE_EACH]
 
 
 @st.composite
 def small_shapes(draw: st.DrawFn) -> ChunkShape:
     hop = draw(st.integers(1, 6))
-    slice_length = draw(st.integers(hop, 5 * hop))
-    latency = draw(st.integers(hop, slice_length))
-    return ChunkShape(hop, slice_length, latency, draw(st.integers(0, 4)), draw(st.integers(1, 4)))
+    slice_output = draw(st.integers(hop, 5 * hop))
+    slice_length = slice_output + draw(st.integers(0, 3 * hop))
+    latency = draw(st.integers(hop, slice_output))
+    return ChunkShape(hop, slice_length, slice_output, latency, draw(st.integers(0, 4)), draw(st.integers(1, 4)))
 
 
 def make_song(n_samples: int, n_channels: int = 2) -> Audio:
@@ -43,15 +48,15 @@ def make_song(n_samples: int, n_channels: int = 2) -> Audio:
 @cache
 def exact_window(shape: ChunkShape) -> Audio:
     """A Tukey window, zero from `latency` on, in whole steps of 1/1024, whose translates by `hop` sum to 1 exactly."""
-    support = 2 * shape.latency - shape.slice_length
+    support = 2 * shape.latency - shape.slice_output
     slope = min(1.0, 2 * (support - shape.hop) / support)
-    tapered = np.zeros(-(-shape.slice_length // shape.hop) * shape.hop)
-    tapered[shape.slice_length - shape.latency : shape.latency] = tukey(support + 2, slope)[1:-1]
+    tapered = np.zeros(-(-shape.slice_output // shape.hop) * shape.hop)
+    tapered[shape.slice_output - shape.latency : shape.latency] = tukey(support + 2, slope)[1:-1]
     overlapped = tapered.reshape(-1, shape.hop)
     steps = np.floor(1024 * overlapped / overlapped.sum(axis=0))
     largest = overlapped.argmax(axis=0)
     steps[largest, np.arange(shape.hop)] += 1024 - steps.sum(axis=0)
-    return (steps.ravel()[: shape.slice_length, np.newaxis] / 1024).astype(np.float32)
+    return (steps.ravel()[: shape.slice_output, np.newaxis] / 1024).astype(np.float32)
 
 
 def unit_stem(shape: ChunkShape, chunk: Audio) -> Stems:
@@ -59,7 +64,7 @@ def unit_stem(shape: ChunkShape, chunk: Audio) -> Stems:
     window = exact_window(shape)
     stem = np.zeros((shape.output_length, chunk.shape[1]), np.float32)
     for start in range(0, shape.slices * shape.hop, shape.hop):
-        piece = slice(start, start + shape.slice_length)
+        piece = slice(start, start + shape.slice_output)
         stem[piece] += window * chunk[shape.context :][piece]
     return stem[np.newaxis]
 
@@ -104,7 +109,7 @@ def reference_chunks(shape: ChunkShape, song: Audio) -> list[Audio]:
     chunks = []
     while len(song) and len(chunks) * shape.advance - shape.lead < len(song):
         chunk = timeline[len(chunks) * shape.advance :][: shape.input_length].copy()
-        chunk[shape.input_length - shape.slice_length + shape.latency :] = 0
+        chunk[shape.input_length - shape.slice_output + shape.latency :] = 0
         chunks.append(chunk)
     return chunks
 
@@ -157,10 +162,10 @@ def test_song_comes_back_to_the_last_bit(shape: ChunkShape) -> None:
         assert_array_equal(check_streaming(UnitChain(shape), song), song)
 
 
-@pytest.mark.parametrize("shape", [CQT, CQT_LONG, STFT, STFT_LONG, ODD], ids=str)
+@pytest.mark.parametrize("shape", ALIGNED, ids=str)
 def test_impulse_meets_the_declared_latency(shape: ChunkShape) -> None:
     """The longest wait is that of a chunk's first sample, the shortest that of its last one."""
-    first = 2 * shape.advance - shape.lead + shape.slice_length // shape.advance * shape.advance
+    first = 2 * shape.advance - shape.lead + shape.slice_output // shape.advance * shape.advance
     whole_wait = shape.latency + (shape.slices - 1) * shape.hop
     for position, wait in [(first, whole_wait), (first + shape.advance - 1, whole_wait - shape.advance + 1)]:
         assert impulse_delay(lambda: UnitChain(shape, 1), position, position) == wait

@@ -2,8 +2,8 @@
 
 The time line, in song time (sample 0 is the first sample of the song):
 
-    chunk k begins at   k * advance - lead - context
-    its slices begin at k * advance - lead + j * hop,  j = 0 .. slices - 1
+    chunk k begins at                  k * advance - lead - context
+    the stems of its slice j begin at  k * advance - lead + j * hop,  j = 0 .. slices - 1
 
 so the first sample of the song lies under as many slices as any other. What lies before the song is silence.
 """
@@ -26,14 +26,14 @@ def chunk_count(shape: ChunkShape, n_samples: int) -> int:
 class Slicer:
     """Gives out each chunk as soon as its samples are known, whatever the sizes of the blocks that bring them.
 
-    A chunk is complete with the sample `shape.latency` after the start of its last slice; the rest of that slice is
-    zero, as the analysis window is there. Holds less than one chunk of audio, however long the song.
+    A chunk is complete with the sample `shape.latency` after the start of its last slice's stems; the rest of that
+    slice is zero, as the analysis window is there. Holds less than one chunk of audio, however long the song.
     """
 
     def __init__(self, shape: ChunkShape, n_channels: int) -> None:
         self._shape = shape
         self._n_channels = n_channels
-        self._needed = shape.input_length - shape.slice_length + shape.latency
+        self._needed = shape.input_length - shape.slice_output + shape.latency
         self._head = shape.context + shape.lead
         self._held = np.zeros((max(self._needed, self._head), n_channels), np.float32)
         self.reset()
