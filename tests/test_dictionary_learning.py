@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 
 from rtsep.errors import ModelError, OptionError
+from rtsep.sparse.atoms import ATOM_BLOCK, Statistics, absorb, batch_statistics, empty_statistics, update_atoms
 from rtsep.sparse.dictionary import Dictionary, gram_of, normalise, whitening_matrix
-from rtsep.sparse.learning import (
-    ATOM_BLOCK,
-    Statistics,
-    absorb,
-    empty_statistics,
-    encode,
-    energy_of,
-    full_batch_step,
-    learn_dictionary,
-    reseed,
-    update_atoms,
-)
+from rtsep.sparse.learning import encode, energy_of, full_batch_step, learn_dictionary, reseed, worst_explained
 
 LAM = 0.1
 
@@ -83,10 +73,10 @@ def test_atoms_are_nonnegative_and_of_unit_norm() -> None:
     np.testing.assert_allclose(np.linalg.norm(matrix, axis=1), 1.0, atol=1e-5)
 
 
-def test_minibatches_may_come_from_an_iterable_and_each_is_reported() -> None:
+def test_every_minibatch_is_reported() -> None:
     _, patches = planted(n_patches=600)
     reports = []
-    matrix = learn_dictionary(iter(np.split(patches, 6)), 150, LAM, progress=reports.append)
+    matrix = learn_dictionary(patches, 150, LAM, epochs=2, minibatch=200, progress=reports.append)
     assert matrix.shape == (150, 48)
     assert [report.minibatch for report in reports] == [1, 2, 3, 4, 5, 6]
     last = reports[-1]
@@ -101,7 +91,7 @@ def test_too_few_sounding_patches_are_refused() -> None:
     with pytest.raises(OptionError, match="10 sounding patches for 12 atoms"):
         learn_dictionary(patches, 12, LAM)
     with pytest.raises(OptionError, match="0 sounding patches"):
-        learn_dictionary(iter([]), 12, LAM)
+        learn_dictionary(patches[:0], 12, LAM)
 
 
 def test_update_is_one_exact_step_after_the_other() -> None:
@@ -112,7 +102,7 @@ def test_update_is_one_exact_step_after_the_other() -> None:
     codes = (rng.random((200, n_atoms)) * (rng.random((200, n_atoms)) < 0.2)).astype(np.float32)
     codes[:, 3] = 0.0
     statistics = empty_statistics(n_atoms, 40)
-    absorb(statistics, codes, patches, keep=0.0)
+    absorb(statistics, batch_statistics(codes, patches), keep=0.0)
 
     plain, exact_codes = matrix.astype(np.float64), codes.astype(np.float64)
     for j in range(n_atoms):
@@ -130,8 +120,8 @@ def test_statistics_forget() -> None:
     rng = np.random.default_rng(0)
     old, new = rng.random((2, 30, 4), np.float32)
     statistics = empty_statistics(4, 4)
-    absorb(statistics, old, old, keep=0.0)
-    absorb(statistics, new, new, keep=0.25)
+    absorb(statistics, batch_statistics(old, old), keep=0.0)
+    absorb(statistics, batch_statistics(new, new), keep=0.25)
     np.testing.assert_allclose(statistics.code_gram, 0.25 * old.T @ old + new.T @ new, rtol=1e-5)
     np.testing.assert_allclose(statistics.code_patch, statistics.code_gram, rtol=1e-5)
 
@@ -139,13 +129,14 @@ def test_statistics_forget() -> None:
 def test_dead_atoms_become_the_worst_explained_patches() -> None:
     rng = np.random.default_rng(0)
     matrix, patches = normalise(rng.random((5, 8), np.float32)), rng.random((20, 8), np.float32)
-    patches[7] = 0.0
     statistics = Statistics(np.eye(5, dtype=np.float32), np.ones((5, 8), np.float32))
     statistics.code_gram[[1, 3], [1, 3]] = 1e-6
     kept = matrix.copy()
     energies = np.linspace(0, 1, 20, dtype=np.float32)
-    energies[7] = 9.0
-    assert reseed(matrix, statistics, patches, energies) == 2
+    energies[7] = 0.0
+    seeds = worst_explained(statistics, energies)
+    np.testing.assert_array_equal(seeds, [19, 18])
+    assert reseed(matrix, statistics, patches[seeds]) == 2
     np.testing.assert_allclose(matrix[[1, 3]], normalise(patches[[19, 18]]))
     np.testing.assert_array_equal(matrix[[0, 2, 4]], kept[[0, 2, 4]])
     assert not statistics.code_gram[[1, 3]].any()
