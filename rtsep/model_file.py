@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +15,10 @@ from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
+from rtsep.tensor_file import read_tensors, write_tensors
 from rtsep.types import F32
 
-FORMAT = 1
+KIND = "sparse"
 _ARRAYS = ("atoms", "whitening", "decoder")
 _SHIPPED = Path(__file__).parent / "models"
 
@@ -30,6 +30,11 @@ class FrontEndSpec:
     kind: str
     layout: BandLayout
     sizes: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_table(cls, table: dict[str, Any]) -> FrontEndSpec:
+        """The spec that `asdict` made a table of."""
+        return cls(table["kind"], BandLayout(**table["layout"]), dict(table["sizes"]))
 
     def build(self) -> FrontEnd:
         if self.kind == "cqt":
@@ -89,35 +94,19 @@ def model_path(name_or_path: str) -> Path:
 
 def save_model(model: SparseModel, path: Path) -> None:
     """Write `model` as safetensors: 16-bit floats for the arrays, all else as JSON in the header."""
-    from safetensors.numpy import save_file
-
-    header = {
-        "format": FORMAT,
-        "kind": "sparse",
-        **{k: v for k, v in asdict(model).items() if k not in _ARRAYS},
-    }
-    arrays = {name: getattr(model, name).astype(np.float16) for name in _ARRAYS}
-    scratch = path.with_name(f".{path.name}.partial")
-    save_file(arrays, scratch, {"rtsep": json.dumps(header)})
-    scratch.chmod(0o644)  # safetensors makes it readable for its owner alone
-    scratch.replace(path)
+    header = {name: value for name, value in asdict(model).items() if name not in _ARRAYS}
+    write_tensors(path, KIND, header, {name: getattr(model, name).astype(np.float16) for name in _ARRAYS})
 
 
 def load_model(name_or_path: str) -> SparseModel:
     """The model of a shipped name or a file. Raises ModelError where it is unknown, damaged or of another format."""
     path = model_path(name_or_path)
-    header, arrays = _read(path)
-    if header.get("format") != FORMAT or header.get("kind") != "sparse":
-        raise ModelError(
-            f"{path} is of kind {header.get('kind')!r}, format {header.get('format')!r}: this version reads 'sparse', "
-            f"format {FORMAT}; train it again or update rtsep"
-        )
+    header, arrays = read_tensors(path, KIND)
     try:
-        spec = header["spec"]
         model = SparseModel(
             stems=tuple(header["stems"]),
             sample_rate=int(header["sample_rate"]),
-            spec=FrontEndSpec(spec["kind"], BandLayout(**spec["layout"]), dict(spec["sizes"])),
+            spec=FrontEndSpec.from_table(header["spec"]),
             compression=float(header["compression"]),
             sparsity=float(header["sparsity"]),
             mask_exponent=float(header["mask_exponent"]),
@@ -128,17 +117,6 @@ def load_model(name_or_path: str) -> SparseModel:
     except (KeyError, TypeError, ValueError, OptionError) as error:
         raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
     return model
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get("rtsep", "{}"))
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as a model ({error}): fetch or train it again") from error
 
 
 def _check_sizes(model: SparseModel) -> None:

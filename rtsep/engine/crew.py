@@ -94,12 +94,12 @@ def run_ranks(lead: Callable[[Crew], int], prepare: Callable[[], None], load: Ca
             crew = Crew(comm)
             code = lead(crew)
             if crew.dismissed:
-                _leave(comm, code)
-            _end_at_once(code)
+                leave(comm, code)
+            end_at_once(code)
         _work(comm, prepare, load)
-        _leave(comm, 0)
+        leave(comm, 0)
     except KeyboardInterrupt:
-        _end_at_once(INTERRUPTED)
+        end_at_once(INTERRUPTED)
     except RtsepError as error:
         print(f"rtsep: rank {comm.rank}: {error}", file=sys.stderr, flush=True)
         comm.Abort(2)
@@ -115,7 +115,7 @@ def leave_together(say: Callable[[], None], code: int) -> NoReturn:
     comm = connect()
     if comm.rank == 0:
         say()
-    _leave(comm, code if comm.rank == 0 else 0)
+    leave(comm, code if comm.rank == 0 else 0)
 
 
 def _work(comm: MPI.Intracomm, prepare: Callable[[], None], load: Callable[[Order], Separator]) -> None:
@@ -133,7 +133,7 @@ def _work(comm: MPI.Intracomm, prepare: Callable[[], None], load: Callable[[Orde
     serve(comm, separator, order.n_channels)
 
 
-def _leave(comm: MPI.Intracomm, code: int) -> NoReturn:
+def leave(comm: MPI.Intracomm, code: int) -> NoReturn:
     """End this process when all ranks have come this far."""
     from mpi4py import MPI
 
@@ -143,10 +143,10 @@ def _leave(comm: MPI.Intracomm, code: int) -> NoReturn:
     if rank == 0 and code:
         # mpirun adds a banner of its own to a code other than 0, unless the other ranks are gone already.
         time.sleep(_FAREWELL_SECONDS)
-    _end_at_once(code)
+    end_at_once(code)
 
 
-def _end_at_once(code: int) -> NoReturn:
+def end_at_once(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

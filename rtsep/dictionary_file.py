@@ -1,0 +1,65 @@
+"""Learned dictionaries on disk, before a decoder makes a model of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtsep.errors import ModelError, OptionError
+from rtsep.model_file import FrontEndSpec
+from rtsep.sparse.dictionary import Dictionary
+from rtsep.tensor_file import read_tensors, write_tensors
+from rtsep.types import F32
+
+KIND = "dictionary"
+_ARRAYS = ("atoms", "usage")
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedDictionary:
+    """Atoms `(n_atoms, patch_columns, n_bands)`, and the share of patches that use each, `(n_atoms,)`.
+
+    `compression` is the exponent of the amplitudes in the patches, `notes` what is worth knowing of how it was learned.
+    """
+
+    sample_rate: int
+    spec: FrontEndSpec
+    compression: float
+    atoms: F32
+    usage: F32
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def save_dictionary(learned: LearnedDictionary, path: Path) -> None:
+    """Write it as safetensors, to the last bit. Raises OutputError."""
+    header = {name: value for name, value in asdict(learned).items() if name not in _ARRAYS}
+    write_tensors(path, KIND, header, {name: getattr(learned, name) for name in _ARRAYS})
+
+
+def load_dictionary(path: Path) -> LearnedDictionary:
+    """The dictionary of a file. Raises ModelError where it is missing, damaged, or another kind of file."""
+    header, arrays = read_tensors(path, KIND)
+    try:
+        learned = LearnedDictionary(
+            sample_rate=int(header["sample_rate"]),
+            spec=FrontEndSpec.from_table(header["spec"]),
+            compression=float(header["compression"]),
+            notes=header["notes"],
+            **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
+        )
+        _check_sizes(learned)
+    except (KeyError, TypeError, ValueError, ModelError, OptionError) as error:
+        raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
+    return learned
+
+
+def _check_sizes(learned: LearnedDictionary) -> None:
+    atoms = Dictionary(learned.atoms)
+    n_bands = learned.spec.build().n_bands
+    if atoms.n_bands != n_bands:
+        raise ValueError(f"atoms of {atoms.n_bands} bands do not fit: the front end has {n_bands}")
+    if learned.usage.shape != (atoms.n_atoms,) or not np.isfinite(learned.usage).all():
+        raise ValueError(f"usage {learned.usage.shape} does not fit: it must be ({atoms.n_atoms},) numbers")
