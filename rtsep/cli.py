@@ -21,6 +21,8 @@ bench = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help=
 train = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Make a model from recordings.")
 app.add_typer(bench, name="bench")
 app.add_typer(train, name="train")
+data = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Make recordings to train with.")
+app.add_typer(data, name="data")
 
 Task = Callable[[], int]
 
@@ -109,6 +111,25 @@ def sparse(
         from rtsep.commands.train import train_sparse
 
         return train_sparse(recipe, data, out)
+
+    return task
+
+
+@data.command("render")
+def data_render(
+    midi: Annotated[Path, typer.Option(help="Folder with Groove MIDI and POP909.")],
+    out: Annotated[Path, typer.Option(help="Folder for the songs.")],
+    songs: Annotated[int, typer.Option(help="How many there shall be.")] = 60,
+    seconds: Annotated[float, typer.Option(help="Length of each.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="The same seed, the same songs.")] = 0,
+    processes: Annotated[int | None, typer.Option(help="All cores if not given.")] = None,
+) -> Task:
+    """Render songs without voices from MIDI; those that are there already are kept."""
+
+    def task() -> int:
+        from rtsep.commands.render import render
+
+        return render(midi, out, songs, seconds, seed, processes)
 
     return task
 
