@@ -4,13 +4,15 @@ Stereo on one thread, `x_realtime` a channel; slice by slice with overlap-add; b
 `times_floor` compares with what the arithmetic and the bytes must take on this machine: at the speed of its matrix
 product, and of a copy in its nearest cache.
 
-Peers are timed if they are installed: `pip install librosa cython wheel`, `pip install --no-build-isolation nsgt`.
+Peers are timed if they are installed, as `make bench` does. nsgt runs as pip installs it: version 0.19 never finds its
+compiled loops, even where there are any, and so loops over the bands in Python.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +90,12 @@ def through(frontend: CQT | STFT, audio: Signal) -> RoundTrip:
 def peers(audio: Signal) -> list[tuple[str, str, RoundTrip]]:
     """The same bands, 24 an octave from 30 Hz on: to 20 kHz, but to 15 kHz in librosa, which is undone above that."""
     found = []
+    for name in ("nsgt", "librosa"):
+        if not importlib.util.find_spec(name):
+            print(
+                f"{name} is not installed: its row is left out; pip install --no-build-isolation {name}",
+                file=sys.stderr,
+            )
     if importlib.util.find_spec("nsgt"):
         # nsgt 0.19 clips integers at infinity, in place, when it plans its windows: NumPy 2 refuses that.
         with warnings.catch_warnings(action="ignore"), patch.object(np, "clip", clip_below):
