@@ -4,7 +4,8 @@ Conventions are museval's: windows of 1 s without overlap, an incomplete last on
 window), distortion filters of 512 taps found once for the whole song, no search for a better order of the stems, and
 a stem's figure is the median over the windows. A window in which any stem, true or estimated, is all zeros (to
 museval: its channels add up to zero) is NaN for every stem, and medians pass over NaN. A stem whose truth is
-silent throughout cannot be judged: its scores are NaN, and the others are judged as though it were not there.
+silent throughout cannot be judged: its scores are NaN, and the others are judged as though it were not there. That the
+figures are museval's is held by the tests; museval itself would need 15 GB for a song of five minutes.
 
 Stöter, Liutkus, Ito: "The 2018 Signal Separation Evaluation Campaign" (LVA/ICA 2018); Vincent, Gribonval, Févotte:
 "Performance measurement in blind audio source separation" (IEEE TASLP 2006).
@@ -12,23 +13,19 @@ Stöter, Liutkus, Ito: "The 2018 Signal Separation Evaluation Campaign" (LVA/ICA
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import AudioError
+from rtsep.evaluation.projections import Projector, silent
 from rtsep.types import STEMS
 
 F64 = NDArray[np.float64]
 AnyAudio = NDArray[np.floating[Any]]
-FILTER_TAPS = 512
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,13 @@ def sdr_by_window(truth: AnyAudio, estimate: AnyAudio, sample_rate: int) -> F64:
     `truth` and `estimate` are `(n_stems, n_samples, n_channels)`. Raises AudioError as `evaluate` does.
     """
     _check(truth, estimate, sample_rate)
-    heard = ~_silent(truth)
+    heard = ~silent(truth)
     scores = np.full((len(truth), _window_count(truth.shape[1], sample_rate)), np.nan)
     for index in range(scores.shape[1]):
         window = slice(index * sample_rate, (index + 1) * sample_rate)
         true = np.asarray(truth[heard, window], np.float64)
         estimated = np.asarray(estimate[heard, window], np.float64)
-        if not _silent(true).any() and not _silent(estimated).any():
+        if not silent(true).any() and not silent(estimated).any():
             scores[heard, index] = _ratio_db(_energy(true), _energy(estimated - true))
     return scores
 
@@ -76,29 +73,38 @@ def mixture_sdr(truth: AnyAudio, mixture: AnyAudio, sample_rate: int) -> F64:
 
 
 def evaluate(truth: AnyAudio, estimate: AnyAudio, sample_rate: int, stems: Sequence[str] = STEMS) -> list[StemScores]:
-    """All four measures of every stem, computed by museval: about a second of computing for each second of a song.
+    """All four measures of every stem of one estimate: `SongScorer` for more than one."""
+    return SongScorer(truth, sample_rate, stems).scores(estimate)
 
-    `truth` and `estimate` are `(n_stems, n_samples, n_channels)` at `sample_rate` Hz, `stems` their names. It takes
-    about 50 MB for every second of stereo with four stems. Raises AudioError for shapes that differ, samples that are
-    not finite, no samples, and an estimate that is all zeros where the true stem is not (its ratios are undefined).
+
+class SongScorer:
+    """The true stems `(n_stems, n_samples, n_channels)` of a song, `stems` their names, to judge estimates against.
+
+    Making it takes a few seconds, an estimate some 5 % of the song's length. Raises AudioError for no samples, and for
+    samples that are not finite.
     """
-    _check(truth, estimate, sample_rate)
-    if len(stems) != len(truth):
-        raise AudioError(f"{len(stems)} stem names for {len(truth)} stems: there must be one for each")
-    heard = ~_silent(truth)
-    measures = np.full((4, len(truth), _window_count(truth.shape[1], sample_rate)), np.nan)
-    if heard.any():
-        measures[:, heard] = _museval().bss_eval(
-            np.asarray(truth[heard], np.float64),
-            np.asarray(estimate[heard], np.float64),
-            window=sample_rate,
-            hop=sample_rate,
-            compute_permutation=False,
-            filters_len=FILTER_TAPS,
-            framewise_filters=False,
-            bsseval_sources_version=False,
-        )[:4]
-    return [_scores(name, measures[:, index]) for index, name in enumerate(stems)]
+
+    def __init__(self, truth: AnyAudio, sample_rate: int, stems: Sequence[str] = STEMS) -> None:
+        _check(truth, truth, sample_rate)
+        if len(stems) != len(truth):
+            raise AudioError(f"{len(stems)} stem names for {len(truth)} stems: there must be one for each")
+        self._truth = truth
+        self._rate = sample_rate
+        self._stems = tuple(stems)
+        self._heard = ~silent(truth)
+        self._projector = Projector(truth[self._heard], sample_rate) if self._heard.any() else None
+
+    def scores(self, estimate: AnyAudio) -> list[StemScores]:
+        """Scores of an estimate, NaN for a stem whose truth is silent.
+
+        Raises AudioError for another shape than the truth's, samples that are not finite, and an estimate that is all
+        zeros where the true stem is not: its ratios are undefined.
+        """
+        _check(self._truth, estimate, self._rate)
+        measures = np.full((4, len(self._truth), _window_count(self._truth.shape[1], self._rate)), np.nan)
+        if self._projector:
+            measures[:, self._heard] = self._projector.measures(estimate[self._heard])
+        return [_scores(name, measures[:, index]) for index, name in enumerate(self._stems)]
 
 
 def _scores(stem: str, measures: F64) -> StemScores:
@@ -123,11 +129,6 @@ def _ratio_db(signal: F64, error: F64) -> F64:
         return np.asarray(10 * np.log10(signal / error))
 
 
-def _silent(stems: AnyAudio) -> NDArray[np.bool_]:
-    """Which stems museval takes for silent: `(n_stems,)`."""
-    return np.asarray(np.all(np.sum(stems, axis=2) == 0, axis=1))
-
-
 def _window_count(n_samples: int, window: int) -> int:
     return max(1, n_samples // window)
 
@@ -150,21 +151,6 @@ def _check(truth: AnyAudio, estimate: AnyAudio, sample_rate: int) -> None:
         bad = np.flatnonzero([not np.isfinite(stem).all() for stem in stems])
         if bad.size:
             raise AudioError(f"{name} {bad[0]} has NaN or infinite samples: scores need finite ones")
-    mute = np.flatnonzero(_silent(estimate) & ~_silent(truth))
+    mute = np.flatnonzero(silent(estimate) & ~silent(truth))
     if mute.size:
         raise AudioError(f"estimate {mute[0]} is all zeros but its true stem is not: BSSEval is undefined for it")
-
-
-@cache
-def _museval() -> ModuleType:
-    """museval's file of measures alone: importing its package demands ffmpeg, which the measures do not use."""
-    package = importlib.util.find_spec("museval")
-    if package is None or package.origin is None:
-        raise ModuleNotFoundError("museval is not installed: pip install museval")
-    file = Path(package.origin).with_name("metrics.py")
-    spec = importlib.util.spec_from_file_location("museval_metrics", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
