@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtsep.decoder.linear import RidgeSums
+from rtsep.decoder.linear import solve_ridge
 from rtsep.decoder.masks import ratio_masks
 
 
@@ -23,17 +23,17 @@ def test_masks_are_the_formula_and_share_alike_where_nothing_is():
     assert np.allclose(ratio_masks(amplitudes, 2.0), expected)
 
 
-def test_ridge_in_batches_is_the_closed_form():
+def test_ridge_from_sums_over_batches_is_the_closed_form():
     rng = np.random.default_rng(1)
     inputs = rng.standard_normal((300, 8)).astype(np.float32)
     truth = rng.standard_normal((8, 3)).astype(np.float32)
     outputs = inputs @ truth
-    sums = RidgeSums(8, 3)
-    for start in range(0, 300, 70):
-        sums.add(inputs[start : start + 70], outputs[start : start + 70])
-    assert np.allclose(sums.solve(1e-9), truth, atol=1e-4)
+    batches = [slice(start, start + 70) for start in range(0, 300, 70)]
+    xx = sum(inputs[batch].T.astype(np.float64) @ inputs[batch] for batch in batches)
+    xy = sum(inputs[batch].T.astype(np.float64) @ outputs[batch] for batch in batches)
+    assert np.allclose(solve_ridge(xx, xy, 1e-9), truth, atol=1e-4)
     scale = 0.1 * np.mean(np.diag(inputs.T @ inputs))
     penalised = np.linalg.lstsq(
         np.vstack([inputs, np.sqrt(scale) * np.eye(8)]), np.vstack([outputs, np.zeros((8, 3))]), rcond=None
     )[0]
-    assert np.allclose(sums.solve(0.1), penalised, atol=1e-4)
+    assert np.allclose(solve_ridge(xx, xy, 0.1), penalised, atol=1e-4)

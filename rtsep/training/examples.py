@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from rtsep.errors import OptionError
 from rtsep.frontend.features import ColumnGrid, Columns, compress
 from rtsep.model_file import FrontEndSpec
 from rtsep.sparse.coder import unit_norm
+from rtsep.sparse.ranks import ONE_RANK, Ranks, Shard
 from rtsep.training.augment import Mixer
 from rtsep.types import F32
 
@@ -35,9 +38,62 @@ class Examples:
 
 def mixture_examples(stems: F32, spec: FrontEndSpec, patch_columns: int, compression: float) -> Examples:
     """Examples from one mixture, given as its stems `(n_stems, n_samples)`: just what a separator would see of it."""
+    return _examples(np.vstack([stems.sum(axis=0), stems]), spec, patch_columns, compression)
+
+
+def mixture_patches(stems: F32, spec: FrontEndSpec, patch_columns: int, compression: float) -> Examples:
+    """The same patches, with no stems beside them, `(n, 0)`: all that a dictionary learns from, in half the time."""
+    return _examples(stems.sum(axis=0, keepdims=True), spec, patch_columns, compression)
+
+
+def draw_examples(
+    cut: Callable[[F32], Examples],
+    mixer: Mixer,
+    n_mixtures: int,
+    processes: int = 1,
+    ranks: Ranks = ONE_RANK,
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[Examples, Shard]:
+    """This rank's share of the examples that `cut` makes of the stems of `n_mixtures` from `mixer`, and which ones.
+
+    The ranks together have the same ones in any number, and with any number of `processes` that each of them starts.
+    Raises OptionError where there are fewer mixtures than ranks, and on every rank what drawing raises on one.
+    """
+    if n_mixtures < ranks.size:
+        raise OptionError(f"{n_mixtures} mixtures for {ranks.size} ranks: each draws one at least; start fewer ranks")
+    numbers = np.arange(ranks.rank, n_mixtures, ranks.size)
+    parts = ranks.together(lambda: _draw(partial(_drawn, cut, mixer), numbers.tolist(), processes, progress))
+    sizes = np.zeros(n_mixtures)
+    sizes[numbers] = [len(part) for part in parts]
+    ranks.sum(sizes)
+    examples = Examples(np.concatenate([p.patches for p in parts]), np.concatenate([p.stems for p in parts]))
+    return examples, Shard.of_parts(sizes.astype(np.int64), numbers, ranks)
+
+
+def _draw(
+    draw: Callable[[int], Examples], numbers: Sequence[int], processes: int, progress: Callable[[int], None]
+) -> list[Examples]:
+    """Mixtures `numbers`, in order; `progress` hears how many are done."""
+    with ExitStack() as stack:
+        drawn: Iterator[Examples] = map(draw, numbers)
+        if processes > 1:
+            drawn = stack.enter_context(ProcessPoolExecutor(processes)).map(draw, numbers, chunksize=4)
+        parts = []
+        for part in drawn:
+            parts.append(part)
+            progress(len(parts))
+    return parts
+
+
+def _drawn(cut: Callable[[F32], Examples], mixer: Mixer, number: int) -> Examples:
+    return cut(mixer.draw(number))
+
+
+def _examples(channels: F32, spec: FrontEndSpec, patch_columns: int, compression: float) -> Examples:
+    """Examples from `channels` `(1 + n_stems, n_samples)`, the mixture before its stems."""
     frontend = spec.build()
     grid = ColumnGrid(frontend, patch_columns)
-    audio = np.ascontiguousarray(np.vstack([stems.sum(axis=0), stems]).T)
+    audio = np.ascontiguousarray(channels.T)
     columns = Columns(grid, audio.shape[1], frontend.n_bands)
     seen = []
     for s in range((len(audio) - frontend.slice_length) // frontend.hop + 1):
@@ -51,27 +107,3 @@ def mixture_examples(stems: F32, spec: FrontEndSpec, patch_columns: int, compres
     unit, length = unit_norm(mixture)
     sounding = length[:, 0] > _SILENCE
     return Examples(unit[sounding], newest[sounding] / length[sounding])
-
-
-def draw_examples(
-    mixer: Mixer,
-    numbers: Sequence[int],
-    spec: FrontEndSpec,
-    patch_columns: int,
-    compression: float,
-    processes: int = 1,
-    progress: Callable[[int], None] | None = None,
-) -> Examples:
-    """Examples of the mixtures `numbers` that `mixer` draws, in order: the same ones for any number of processes."""
-    draw = partial(_drawn, mixer, spec, patch_columns, compression)
-    parts = []
-    with ProcessPoolExecutor(processes) as pool:
-        for i, part in enumerate(pool.map(draw, numbers, chunksize=4), start=1):
-            parts.append(part)
-            if progress is not None:
-                progress(i)
-    return Examples(np.concatenate([p.patches for p in parts]), np.concatenate([p.stems for p in parts]))
-
-
-def _drawn(mixer: Mixer, spec: FrontEndSpec, patch_columns: int, compression: float, number: int) -> Examples:
-    return mixture_examples(mixer.draw(number), spec, patch_columns, compression)
