@@ -18,7 +18,11 @@ from rtsep.engine.process import heed_signals, use_one_thread, world_rank, world
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
 bench = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Measure this machine.")
-train = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Make a model from recordings.")
+train = typer.Typer(
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Make a model from recordings; under mpirun on all ranks.",
+)
 app.add_typer(bench, name="bench")
 app.add_typer(train, name="train")
 data = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Make recordings to train with.")
@@ -99,37 +103,48 @@ def rtf(
     return task
 
 
+Recipe = Annotated[Path, typer.Argument(help="A TOML file as in recipes/.")]
+Data = Annotated[Path, typer.Option(help="Folder with the recordings that the recipe names.")]
+Out = Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")]
+
+
 @train.command()
-def sparse(
-    recipe: Annotated[Path, typer.Argument(help="A TOML file as in recipes/.")],
-    data: Annotated[Path, typer.Option(help="Folder with the recordings that the recipe names.")],
-    out: Annotated[Path, typer.Option(help="The model file to write, ending in .safetensors.")],
-) -> Task:
-    """Learn a dictionary and its decoder."""
+def sparse(recipe: Recipe, data: Data, out: Out) -> Task:
+    """Learn a dictionary and its decoder: a whole model."""
 
     def task() -> int:
-        from rtsep.commands.train import train_sparse
+        from rtsep.commands.train import TrainOptions, train_sparse
 
-        return train_sparse(recipe, data, out)
+        return train_sparse(TrainOptions(recipe, data, out))
 
     return task
 
 
-@data.command("render")
-def data_render(
-    midi: Annotated[Path, typer.Option(help="Folder with Groove MIDI and POP909.")],
-    out: Annotated[Path, typer.Option(help="Folder for the songs.")],
-    songs: Annotated[int, typer.Option(help="How many there shall be.")] = 60,
-    seconds: Annotated[float, typer.Option(help="Length of each.")] = 60.0,
-    seed: Annotated[int, typer.Option(help="The same seed, the same songs.")] = 0,
-    processes: Annotated[int | None, typer.Option(help="All cores if not given.")] = None,
-) -> Task:
-    """Render songs without voices from MIDI; those that are there already are kept."""
+@train.command()
+def dictionary(recipe: Recipe, data: Data, out: Out) -> Task:
+    """Learn a dictionary alone."""
 
     def task() -> int:
-        from rtsep.commands.render import render
+        from rtsep.commands.train import TrainOptions, train_dictionary
 
-        return render(midi, out, songs, seconds, seed, processes)
+        return train_dictionary(TrainOptions(recipe, data, out))
+
+    return task
+
+
+@train.command()
+def decoder(
+    recipe: Recipe,
+    data: Data,
+    dictionary: Annotated[Path, typer.Option(help="What `rtsep train dictionary` wrote.")],
+    out: Out,
+) -> Task:
+    """Make a model of a dictionary that was learned before."""
+
+    def task() -> int:
+        from rtsep.commands.train import TrainOptions, train_decoder
+
+        return train_decoder(TrainOptions(recipe, data, out), dictionary)
 
     return task
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rtsep.engine.process import INTERRUPTED, launched
+from rtsep.engine.process import INTERRUPTED, launched, world_rank
 from rtsep.errors import RtsepError
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def guarded(task: Callable[[], int]) -> int:
 
 
 def warn(message: str) -> None:
-    """One line on stderr."""
-    print(f"rtsep: {message}", file=sys.stderr, flush=True)
+    """One line on stderr, from rank 0 alone: what goes wrong on all ranks is told once."""
+    if world_rank() == 0:
+        print(f"rtsep: {message}", file=sys.stderr, flush=True)
 
 
 def print_tables(tables: Sequence[Table]) -> None:

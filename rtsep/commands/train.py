@@ -1,63 +1,109 @@
-"""`rtsep train`: a recipe and recordings in, a model file out."""
+"""`rtsep train`: a recipe and recordings in, a model or dictionary file out; under mpirun by all ranks together."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from rtsep.commands.console import guarded
+from rtsep.commands.stages import show_stages
+from rtsep.dictionary_file import LearnedDictionary, load_dictionary, save_dictionary
+from rtsep.engine.process import world_size
 from rtsep.errors import OptionError, OutputError
-from rtsep.model_file import save_model
-from rtsep.training.fit_sparse import fit_sparse
-from rtsep.training.recipe import read_recipe
+from rtsep.model_file import SparseModel, save_model
+from rtsep.sparse.ranks import ONE_RANK, Ranks
+from rtsep.training.fit_sparse import fit_decoder_on, fit_dictionary_alone, fit_sparse
+from rtsep.training.recipe import SparseRecipe, read_recipe
 
-Report = Callable[[str, float, str], None]
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The recipe's file, the folder with its recordings, and the file to write."""
+
+    recipe: Path
+    data: Path
+    out: Path
 
 
-def train_sparse(recipe_path: Path, data: Path, out: Path) -> int:
-    """Train the model of a recipe on the recordings below `data` and write it to `out`. Raises RtsepError."""
-    recipe = read_recipe(recipe_path)
+def train_sparse(options: TrainOptions) -> int:
+    """Learn a dictionary and its decoder: a whole model. Raises RtsepError, as all three do."""
+
+    def task(ranks: Ranks) -> int:
+        recipe = ranks.together(lambda: _checked(options))
+        with show_stages(ranks.rank) as progress:
+            model = fit_sparse(recipe, options.data, _processes(ranks), progress, ranks)
+        return _conclude(ranks, lambda: _save_model(model, options.out))
+
+    return _on_all_ranks(task)
+
+
+def train_dictionary(options: TrainOptions) -> int:
+    """Learn a dictionary alone."""
+
+    def task(ranks: Ranks) -> int:
+        recipe = ranks.together(lambda: _checked(options))
+        with show_stages(ranks.rank) as progress:
+            learned = fit_dictionary_alone(recipe, options.data, _processes(ranks), progress, ranks)
+        return _conclude(ranks, lambda: _save_dictionary(learned, options.out))
+
+    return _on_all_ranks(task)
+
+
+def train_decoder(options: TrainOptions, dictionary: Path) -> int:
+    """Make a model of a dictionary that was learned before."""
+
+    def task(ranks: Ranks) -> int:
+        recipe, learned = ranks.together(lambda: (_checked(options), load_dictionary(dictionary)))
+        with show_stages(ranks.rank) as progress:
+            model = fit_decoder_on(learned, recipe, options.data, _processes(ranks), progress, ranks)
+        return _conclude(ranks, lambda: _save_model(model, options.out))
+
+    return _on_all_ranks(task)
+
+
+def _checked(options: TrainOptions) -> SparseRecipe:
+    """The recipe, once it is clear that all is there and the result can be written."""
+    recipe, data, out = read_recipe(options.recipe), options.data, options.out
     if not data.is_dir():
         raise OptionError(f"data folder {data} is not there: give the folder that holds {recipe.songs}/")
-    if out.suffix != ".safetensors":
-        raise OptionError(f"model file {out} must end in .safetensors, so that it can be loaded again")
+    if out.suffix != ".safetensors" or out.is_dir():
+        raise OptionError(f"file {out} must end in .safetensors, so that it can be loaded again, and be no folder")
     if not os.access(out.parent, os.W_OK):
         raise OutputError(f"{out.parent} cannot be written to: make it, or choose another folder with --out")
-    with _shown() as report:
-        model = fit_sparse(recipe, data, os.cpu_count() or 1, report)
+    return recipe
+
+
+def _processes(ranks: Ranks) -> int:
+    """Ranks are the parallelism; a process by itself starts others."""
+    return (os.cpu_count() or 1) if ranks.size == 1 else 1
+
+
+def _save_model(model: SparseModel, out: Path) -> None:
     save_model(model, out)
-    print(f"{out}: {len(model.atoms)} atoms, {model.notes['active_atoms']} active, {model.notes['examples']} examples")
+    notes = model.notes
+    print(f"{out}: {len(model.atoms)} atoms, {notes['active_atoms']} active, {notes['examples']} examples")
+
+
+def _save_dictionary(learned: LearnedDictionary, out: Path) -> None:
+    save_dictionary(learned, out)
+    notes, n_used = learned.notes, int((learned.usage > 0).sum())
+    print(
+        f"{out}: {len(learned.atoms)} atoms, {n_used} in use, energy {notes['energy']:.4f} and "
+        f"{notes['active_atoms']} atoms a patch, {notes['patches']} patches"
+    )
+
+
+def _conclude(ranks: Ranks, save: Callable[[], None]) -> int:
+    """Rank 0 writes what all have; it fails for all."""
+    ranks.together(lambda: save() if ranks.rank == 0 else None)
     return 0
 
 
-@contextmanager
-def _shown() -> Iterator[Report]:
-    """A function to be told the stage, the share done of it, and a few words: bars on a terminal, lines otherwise."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+def _on_all_ranks(task: Callable[[Ranks], int]) -> int:
+    if world_size() == 1:
+        return task(ONE_RANK)
+    from rtsep.engine.together import run_together
 
-    with Progress(console=Console(stderr=True)) as bars:
-        tasks = {}
-
-        def report(stage: str, share: float, words: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0)
-            bars.update(tasks[stage], completed=share, description=f"{stage}: {words}")
-
-        yield report
-
-
-def _lines() -> Report:
-    tenths: dict[str, int] = {}
-
-    def report(stage: str, share: float, words: str) -> None:
-        if int(10 * share) > tenths.get(stage, -1):
-            tenths[stage] = int(10 * share)
-            print(f"{stage}: {share:.0%}, {words}", file=sys.stderr, flush=True)
-
-    return report
+    run_together(lambda ranks: guarded(lambda: task(ranks)))
