@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from _plot import add_plot_option, pyplot
 from _table import Row, bench_parser, publish
 from separation import DEMO, read_stems
 
@@ -23,7 +24,7 @@ FINE = 64  # points a bin on which window spectra are looked at
 
 def main() -> None:
     parser = bench_parser(__doc__)
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw windows and their spectra")
+    add_plot_option(parser, "windows and their spectra")
     options = parser.parse_args()
     pairs = {"stft": window_pair("stft"), "stft-low-delay": window_pair("stft-low-delay")}
     short = hann_periodic(512)
@@ -95,12 +96,7 @@ def aliasing_db(name: str, analysis: F64, synthesis: F64, seconds: float) -> flo
 
 
 def draw(pairs: dict[str, tuple[F64, F64]], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (time, frequency) = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    figure, (time, frequency) = pyplot().subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     for colour, (case, (analysis, synthesis)) in zip(("tab:blue", "tab:red", "tab:gray"), pairs.items(), strict=True):
         ends = 4096 - analysis.size + np.arange(analysis.size)
         time.plot(ends, analysis, colour, label=f"{case}: analysis")

@@ -2,7 +2,7 @@
 
 The masks are what a model that never errs would give: ratios of the true stems' band energies, column by column, on the
 grid and by the gains that the separator uses. The demo song, or with --songs DIR every SONG/{bass,drums,vocals,other}.*
-below it. SDR as museval has it: median over windows of 1 s.
+below it. SDR as museval has it: median over windows of 1 s. With --plot FILE.png also a drawing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from _plot import add_plot_option, pyplot
 from _table import Row, bench_parser, publish
 from separation import read_stems, song_folders
 
@@ -30,6 +31,7 @@ EXPONENT = 2.0  # of amplitudes: the Wiener filter; 1 scores about 1 dB less
 def main() -> None:
     parser = bench_parser(__doc__)
     parser.add_argument("--songs", type=Path, metavar="DIR", help="folder of songs with their true stems")
+    add_plot_option(parser, "SDR against latency, a panel for each stem")
     options = parser.parse_args()
     songs = [read_stems(folder, 20.0 if options.quick else None) for folder in song_folders(options.songs, None)]
     rows = table_rows("mixture itself", "no separation", [mixture_sdr(t, t.sum(axis=0), rate) for t, rate in songs], {})
@@ -40,6 +42,8 @@ def main() -> None:
         sizes: Row = {"latency_samples": latency, "latency_ms": 1e3 * latency / next(iter(frontends))}
         rows += table_rows(name, "rtsep, ideal masks", scores, sizes)
     publish(__doc__, rows, options.json)
+    if options.plot:
+        draw(rows, options.plot)
 
 
 def separated(truth: Stems, frontend: CQT | STFT) -> Stems:
@@ -81,6 +85,33 @@ def table_rows(case: str, who: str, scores: list[np.ndarray], more: Row) -> list
         if np.isfinite(sdr)
     ]
     return [*rows, {"case": f"{case}, mean", "who": who, "sdr_db": float(np.nanmean(median)), **more}]
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """SDR against latency, a panel for each stem; presets of one family are joined."""
+    families = {"cqt": "o-", "cqt-hann": "s-", "stft": "^-"}
+    sdr = {str(row["case"]): float(row["sdr_db"]) for row in rows}
+    latency = {str(row["case"]).partition(", ")[0]: float(row["latency_ms"]) for row in rows if "latency_ms" in row}
+    figure, panels = pyplot().subplots(2, 2, figsize=(11, 7), sharex=True, sharey=True, layout="constrained")
+    for axes, stem in zip(panels.flat, STEMS, strict=True):
+        for family, style in families.items():
+            names = sorted(filter(lambda name: family_of(name) == family, latency), key=latency.__getitem__)
+            scores = [sdr.get(f"{name}, {stem}", np.nan) for name in names]  # nan where no song has the stem
+            axes.plot([latency[name] for name in names], scores, style, label=family)
+        mixture = sdr.get(f"mixture itself, {stem}", np.nan)
+        axes.set(xscale="log", title=f"{stem} (mixture itself: {mixture:.1f} dB)")
+        ticks = (10, 20, 50, 100, 200, 400)
+        axes.set_xticks(ticks, [str(ms) for ms in ticks])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    panels[0, 0].legend()
+    figure.supxlabel("algorithmic latency, ms")
+    figure.supylabel("SDR of ideal masks, dB")
+    figure.savefig(path, dpi=100)
+
+
+def family_of(preset: str) -> str:
+    return "cqt-hann" if preset.startswith("cqt-hann") else preset.partition("-")[0]
 
 
 if __name__ == "__main__":

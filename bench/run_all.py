@@ -1,4 +1,4 @@
-"""Run every bench and write bench/RESULTS.md: the machine, the date, a table for each question.
+"""Run every bench and write bench/RESULTS.md: the machine, the date, a table for each question, and bench/plots.
 
 python bench/run_all.py [--quick]
 """
@@ -12,14 +12,17 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from _plot import can_draw
 from _table import Row, markdown, question
 
 FOLDER = Path(__file__).resolve().parent
+PLOTS = FOLDER / "plots"
 PACKAGES = ("numpy", "scipy", "numba", "mpi4py", "openmpi")
 
 
@@ -32,11 +35,18 @@ def measure(script: Path, quick: bool, folder: Path) -> list[Row] | None:
     """The rows of one bench, run by itself in a fresh process; None if it failed (it has said why)."""
     result = folder / f"{script.stem}.json"
     command = [sys.executable, str(script), "--json", str(result), *(["--quick"] if quick else [])]
+    if can_draw() and "add_plot_option(" in script.read_text(encoding="utf-8"):
+        command += ["--plot", str(picture(script, folder))]
     done = subprocess.run(command, check=False)
     if done.returncode != 0 or not result.exists():
         return None
     rows: list[Row] = json.loads(result.read_text(encoding="utf-8"))["rows"]
     return rows
+
+
+def picture(script: Path, folder: Path) -> Path:
+    """Where the drawing of a bench is, if it makes one."""
+    return folder / f"{script.stem}.png"
 
 
 def machine() -> str:
@@ -62,6 +72,8 @@ def page(tables: dict[Path, list[Row]], quick: bool) -> str:
     for script, rows in tables.items():
         doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
         parts.append(f"## {script.stem}\n\n{question(doc)}\n\n{markdown(rows)}")
+        if picture(script, PLOTS).exists():
+            parts.append(f"![{question(doc)}]({picture(script, PLOTS).relative_to(FOLDER)})")
     return "\n\n".join(parts) + "\n"
 
 
@@ -71,10 +83,14 @@ def main() -> int:
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         results = {script: measure(script, options.quick, Path(folder)) for script in scripts()}
-    failed = [script.name for script, rows in results.items() if rows is None]
-    if failed:
-        print(f"{', '.join(failed)} failed: bench/RESULTS.md is left as it was", file=sys.stderr)
-        return 1
+        failed = [script.name for script, rows in results.items() if rows is None]
+        if failed:
+            print(f"{', '.join(failed)} failed: bench/RESULTS.md is left as it was", file=sys.stderr)
+            return 1
+        shutil.rmtree(PLOTS, ignore_errors=True)
+        PLOTS.mkdir()
+        for drawing in Path(folder).glob("*.png"):
+            shutil.copy(drawing, PLOTS)
     tables = {script: rows for script, rows in results.items() if rows is not None}
     (FOLDER / "RESULTS.md").write_text(page(tables, options.quick), encoding="utf-8")
     return 0
