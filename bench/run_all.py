@@ -35,7 +35,7 @@ def measure(script: Path, quick: bool, folder: Path) -> list[Row] | None:
     """The rows of one bench, run by itself in a fresh process; None if it failed (it has said why)."""
     result = folder / f"{script.stem}.json"
     command = [sys.executable, str(script), "--json", str(result), *(["--quick"] if quick else [])]
-    if can_draw() and "add_plot_option(" in script.read_text(encoding="utf-8"):
+    if can_draw() and "--plot" in script.read_text(encoding="utf-8"):
         command += ["--plot", str(picture(script, folder))]
     done = subprocess.run(command, check=False)
     if done.returncode != 0 or not result.exists():
