@@ -102,8 +102,8 @@ def _conclude(ranks: Ranks, save: Callable[[], None]) -> int:
 
 
 def _on_all_ranks(task: Callable[[Ranks], int]) -> int:
-    if world_size() == 1:
-        return task(ONE_RANK)
-    from rtsep.engine.together import run_together
+    if world_size() > 1:
+        from rtsep.engine.together import run_together
 
-    run_together(lambda ranks: guarded(lambda: task(ranks)))
+        run_together(lambda ranks: guarded(lambda: task(ranks)))
+    return task(ONE_RANK)
