@@ -39,15 +39,14 @@ class StemStream:
     """Blocks of a mixture at `rate` Hz to its stems at the same rate, sample by sample where the mixture was."""
 
     def __init__(self, separator: Separator, engine: Engine, rate: int, n_channels: int) -> None:
-        n_stems = len(separator.stems)
-        self._shape = (-1, n_stems, n_channels)
+        self._n_channels = n_channels
         self._rate = rate
         self._model_rate = separator.sample_rate
         self._engine = engine
         self._to_model = Resampler(rate, separator.sample_rate, n_channels)
-        self._to_song = Resampler(separator.sample_rate, rate, n_stems * n_channels)
+        self._to_song = [Resampler(separator.sample_rate, rate, n_channels) for _ in separator.stems]
         self._slicer = Slicer(separator.shape, n_channels)
-        self._overlap_add = OverlapAdd(separator.shape, n_stems, n_channels)
+        self._overlap_add = OverlapAdd(separator.shape, len(separator.stems), n_channels)
         self._residual = separator.stems.index(RESIDUAL_STEM) if RESIDUAL_STEM in separator.stems else None
         self._mixture: deque[Audio] = deque()
         self._n_heard = 0
@@ -59,13 +58,14 @@ class StemStream:
         """The stems `(n_stems, n, n_channels)` of the blocks `(n, n_channels)`: block by block as they become final."""
         for result in self._engine.run(self._chunks(blocks)):
             self.computed.append((result.rank, result.compute_seconds))
-            yield self._finish(self._to_song.push(self._at_model_rate(self._overlap_add.push(result.stems))))
-        yield self._finish(self._to_song.finish(self._n_heard))
+            stems = self._heard(self._overlap_add.push(result.stems))
+            yield self._finish([to_song.push(stem) for to_song, stem in zip(self._to_song, stems, strict=True)])
+        yield self._finish([to_song.finish(self._n_heard) for to_song in self._to_song])
 
     @property
     def resampling_seconds(self) -> float:
         """How long the resamplers, there and back, can hold sound back; 0 at the model's own rate."""
-        return self._to_model.latency / self._rate + self._to_song.latency / self._model_rate
+        return self._to_model.latency / self._rate + self._to_song[0].latency / self._model_rate
 
     def _chunks(self, blocks: Iterable[Audio]) -> Iterator[Chunk]:
         for block in blocks:
@@ -75,24 +75,24 @@ class StemStream:
         yield from self._slicer.push(self._to_model.finish())
         yield from self._slicer.finish()
 
-    def _at_model_rate(self, stems: Stems) -> Audio:
-        """Stems side by side as channels `(n, n_stems * n_channels)`, cut at the end of what has been heard."""
+    def _heard(self, stems: Stems) -> Stems:
+        """Stems at the model's rate, cut at the end of what has been heard."""
         n_left = self._to_model.output_length(self._n_heard) - self._n_model
-        rows = np.ascontiguousarray(stems[:, :n_left].transpose(1, 0, 2)).reshape(-1, stems.shape[0] * stems.shape[2])
-        self._n_model += len(rows)
-        return rows
+        self._n_model += stems[:, :n_left].shape[1]
+        return stems[:, :n_left]
 
-    def _finish(self, rows: Audio) -> Stems:
-        """Stems again, and `other` gets whatever they lack of the mixture, resampling included."""
-        stems = np.ascontiguousarray(rows.reshape(self._shape).transpose(1, 0, 2))
+    def _finish(self, resampled: list[Audio]) -> Stems:
+        """Stems of one array, and `other` gets whatever they lack of the mixture, resampling included."""
+        stems = np.stack(resampled)
+        n = stems.shape[1]
         if self._residual is not None:
-            stems[self._residual] += self._take(len(rows)) - stems.sum(axis=0)
-        self.n_done += len(rows)
+            stems[self._residual] += self._take(n) - stems.sum(axis=0)
+        self.n_done += n
         return stems
 
     def _take(self, n: int) -> Audio:
         """The next `n` samples of the mixture, which was kept for them."""
-        parts = [np.zeros((0, self._shape[2]), np.float32)]
+        parts = [np.zeros((0, self._n_channels), np.float32)]
         while n:
             block = self._mixture.popleft()
             parts.append(block[:n])

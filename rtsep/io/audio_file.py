@@ -72,9 +72,9 @@ class AudioReader:
             samples = self._decoder.read(n)
         except DecoderError as error:
             raise self._error(self._position, f"is damaged or truncated ({error.error_string})") from error
-        finite = np.isfinite(samples).all(axis=1)
-        if not finite.all():
-            raise self._error(self._position + int(np.argmin(finite)), "holds a sample that is NaN or infinite")
+        if not _all_finite(samples):
+            first = int(np.argmin(np.isfinite(samples).all(axis=1)))
+            raise self._error(self._position + first, "holds a sample that is NaN or infinite")
         n_read = len(samples)
         if n_read == n:
             return samples
@@ -85,6 +85,11 @@ class AudioReader:
     def _error(self, position: int, fault: str) -> AudioError:
         seconds = position / self.info.sample_rate
         return AudioError(f"{printable(self.info.path)}: at {seconds:.3f} s the file {fault}; fetch or export it again")
+
+
+def _all_finite(samples: Audio) -> bool:
+    """Whether no sample is NaN or infinite. Both make it to one end of the range, which is found without an array."""
+    return samples.size == 0 or bool(np.isfinite(samples.min()) and np.isfinite(samples.max()))
 
 
 def open_audio(

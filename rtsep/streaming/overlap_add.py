@@ -16,12 +16,13 @@ class OverlapAdd:
 
     def __init__(self, shape: ChunkShape, n_stems: int, n_channels: int) -> None:
         self._shape = shape
-        self._sum = np.zeros((n_stems, shape.output_length, n_channels), np.float32)
+        self._chunk = (n_stems, shape.output_length, n_channels)
         self.reset()
 
     def reset(self) -> None:
         """Forget the song so far: the next stems pushed are those of chunk 0 of another song."""
-        self._sum[:] = 0
+        n_stems, output_length, n_channels = self._chunk
+        self._tail = np.zeros((n_stems, output_length - self._shape.advance, n_channels), np.float32)
         self._n_lead_left = self._shape.lead
 
     def push(self, stems: Stems) -> Stems:
@@ -31,14 +32,12 @@ class OverlapAdd:
         as the silent lead before the song is dropped. After the song's last chunk they run on past its end; the
         caller, who knows the length, trims them.
         """
-        if stems.shape != self._sum.shape:
-            raise ValueError(f"stems of shape {stems.shape}: they must be {self._sum.shape}")
+        if stems.shape != self._chunk:
+            raise ValueError(f"stems of shape {stems.shape}: they must be {self._chunk}")
         advance = self._shape.advance
-        overlap = self._shape.output_length - advance
-        self._sum += stems
-        final = self._sum[:, :advance].copy()
-        self._sum[:, :overlap] = self._sum[:, advance:]
-        self._sum[:, overlap:] = 0
+        summed = stems + np.float32(0)  # a copy, in which -0 is 0
+        summed[:, : self._tail.shape[1]] += self._tail
+        self._tail = summed[:, advance:]
         n_dropped = min(self._n_lead_left, advance)
         self._n_lead_left -= n_dropped
-        return final[:, n_dropped:]
+        return summed[:, n_dropped:advance]
