@@ -23,6 +23,8 @@ train = typer.Typer(
     rich_markup_mode=None,
     help="Make a model from recordings; under mpirun on all ranks.",
 )
+models = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(models, name="models")
 app.add_typer(bench, name="bench")
 app.add_typer(train, name="train")
 data = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Make recordings to train with.")
@@ -75,15 +77,31 @@ def run(
     return task
 
 
-@app.command()
-def models() -> Task:
-    """List the models that come with the package."""
+@models.callback(invoke_without_command=True)
+def list_models(context: typer.Context) -> Task | None:
+    """The models that come with the package: their names, or what one looks like."""
+    if context.invoked_subcommand:
+        return None
 
     def task() -> int:
-        from rtsep.model_file import model_names
+        from rtsep.commands.models import list_models
 
-        print("\n".join(model_names()))
-        return 0
+        return list_models()
+
+    return task
+
+
+@models.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A shipped model's name, or a model's or dictionary's .safetensors.")],
+    out: Annotated[Path | None, typer.Option(help="The PNG to write; NAME.png here if not given.")] = None,
+) -> Task:
+    """Draw a model's atoms, and which stems they speak for."""
+
+    def task() -> int:
+        from rtsep.commands.models import show_model
+
+        return show_model(name, out)
 
     return task
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from rtsep.errors import OptionError
+from rtsep.errors import AudioError, OptionError
 from rtsep.sparse.atoms import Statistics, absorb, add_over_ranks, batch_statistics, empty_statistics, update_atoms
 from rtsep.sparse.dictionary import gram_of, normalise
 from rtsep.sparse.ranks import Numbers, Shard, in_steps
@@ -53,18 +53,19 @@ def learn_dictionary(
 
     The patches are scaled to unit norm, shuffled and passed `epochs` times. `shard` says which ones of all patches
     these are, where other ranks hold more; every rank gets the atoms. The same seed and patches give the same atoms,
-    to the bit, on any number of ranks. Raises OptionError where fewer than `n_atoms` patches sound, and for sizes.
+    to the bit, on any number of ranks. Raises OptionError where fewer than `n_atoms` patches sound, and for sizes;
+    AudioError for values that are negative or not finite.
     """
     _check(n_atoms, epochs, minibatch)
     shard = Shard.whole(len(patches)) if shard is None else shard
-    patches = in_steps(normalise(patches))
+    shard.ranks.together(lambda: _check_patches(patches))
     rng = np.random.default_rng(seed)
     matrix = _draw_atoms(patches, shard, n_atoms, rng)
     statistics = empty_statistics(*matrix.shape)
     workspace = Workspace.plan(n_atoms)
     for number, wanted in enumerate(_minibatches(shard.total, minibatch, epochs, rng), start=1):
         places, here = shard.held(wanted)
-        batch = patches[places]
+        batch = in_steps(normalise(patches[places]))
         codes = encode(matrix, batch, lam, tol, workspace)
         fresh = batch_statistics(codes, batch)
         add_over_ranks(fresh, shard.ranks)
@@ -150,6 +151,14 @@ def _check(n_atoms: int, epochs: int, minibatch: int) -> None:
         raise OptionError(f"{epochs} epochs: the patches must be passed once at least; try 1")
     if not 1 <= minibatch <= LARGEST_MINIBATCH:
         raise OptionError(f"minibatches of {minibatch}: they hold 1 to {LARGEST_MINIBATCH} patches; try 512")
+
+
+def _check_patches(patches: F32) -> None:
+    lowest, highest = patches.min(initial=0.0), patches.max(initial=0.0)
+    if not (lowest >= 0.0 and highest < np.inf):
+        raise AudioError(
+            f"patches with values from {lowest} to {highest}: amplitudes are finite and not negative; check the samples"
+        )
 
 
 def _draw_atoms(patches: F32, shard: Shard, n_atoms: int, rng: np.random.Generator) -> F32:
