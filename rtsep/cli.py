@@ -167,6 +167,25 @@ def decoder(
     return task
 
 
+@data.command("render")
+def data_render(
+    midi: Annotated[Path, typer.Option(help="Folder with Groove MIDI and POP909.")],
+    out: Annotated[Path, typer.Option(help="Folder for the songs.")],
+    songs: Annotated[int, typer.Option(help="How many there shall be.")] = 60,
+    seconds: Annotated[float, typer.Option(help="Length of each.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="The same seed, the same songs.")] = 0,
+    processes: Annotated[int | None, typer.Option(help="All cores if not given.")] = None,
+) -> Task:
+    """Render songs without voices from MIDI; those that are there already are kept."""
+
+    def task() -> int:
+        from rtsep.commands.render import render
+
+        return render(midi, out, songs, seconds, seed, processes)
+
+    return task
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command. The exit code is 2 for what the caller can mend, 130 after an interruption."""
     use_one_thread()

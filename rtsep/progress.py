@@ -10,25 +10,25 @@ Progress = Callable[[int, int], None]
 
 
 @contextmanager
-def show_progress(quiet: bool) -> Iterator[Progress]:
-    """A function to be told what is done, and of how much."""
+def show_progress(quiet: bool, doing: str = "separating") -> Iterator[Progress]:
+    """A function to be told what is done, and of how much; `doing` names it."""
     if quiet:
         yield lambda done, total: None
     elif sys.stderr.isatty():
-        with _bar() as progress:
+        with _bar(doing) as progress:
             yield progress
     else:
         yield _lines()
 
 
 @contextmanager
-def _bar() -> Iterator[Progress]:
+def _bar(doing: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("separating"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn(doing), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("separating", total=None)
+        task = bar.add_task(doing, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -112,10 +112,15 @@ def check_report_path(path: Path) -> None:
 
 
 def write_report(report: RunReport, path: Path) -> None:
-    """Write the report as JSON, whole or not at all. Raises OutputError."""
+    """Write the report as JSON. Raises OutputError."""
+    write_json(asdict(report), path)
+
+
+def write_json(report: Any, path: Path) -> None:
+    """Write plain data as JSON, whole or not at all; null for what is not finite. Raises OutputError."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        scratch.write_text(json.dumps(_json_value(asdict(report)), indent=1, allow_nan=False) + "\n")
+        scratch.write_text(json.dumps(_json_value(report), indent=1, allow_nan=False) + "\n")
         scratch.replace(path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
