@@ -21,12 +21,12 @@ _BAND_CHANCE, _OWN_DRUMS_CHANCE, _TUNE_CHANCE = 0.6, 0.5, 0.35
 _MOST_VOICES = 4
 
 _BASSES = (32, 33, 33, 33, 34, 34, 35, 36, 37, 38, 38, 39, 39)
-_FAMILIES = (  # General MIDI, but for choirs and voices: those are no `other`
+_FAMILIES = (  # of General MIDI: pianos, organs, guitars, strings, brass, leads, pads
     (0, 1, 2, 3), (4, 5, 6, 7), (11, 12), (16, 17, 18, 19), (24, 25, 26), (27, 28), (29, 30), (29, 30), (44, 48, 49),
     (50, 51), (61, 62, 63), (80, 81, 82), (84, 86, 87), (88, 89, 90), (92, 93, 94, 95),
 )  # fmt: skip
 _SOLOISTS = (0, 4, 11, 25, 27, 29, 30, 40, 41, 42, 56, 57, 60, 64, 65, 66, 71, 73, 75, 80, 81, 84)
-_VOICES = (52, 53, 54, 85, 91)
+_NO_OTHER = {47, 52, 53, 54, 85, 91, *range(112, 128)}  # timpani, choirs, voices, drums and noises
 # Roland's keys for the edges of cymbals and drums, and the nearest of General MIDI's.
 _DRUM_KEYS = {22: 42, 26: 46, 58: 43, 40: 38}
 # Intervals that a bass repeats over one root, in semitones.
@@ -131,6 +131,8 @@ def _is_bass(part: Part) -> bool:
 def _pop_song(path: Path, seconds: float, rng: np.random.Generator) -> tuple[list[Part], list[Part]]:
     """A bass and other parts from a pop song's melody, bridge and piano, from a random place, key and tempo."""
     parts = {p.name: p for p in read_parts(path)}
+    if "PIANO" not in parts:
+        raise OptionError(f"{path} has no track PIANO, songs of POP909 have one: take the file out of the folder")
     factor = rng.uniform(1 - _TEMPO_CHANGE, 1 + _TEMPO_CHANGE)
     shift = int(rng.integers(-5, 7))
     start = rng.uniform(0, max(parts["PIANO"].notes[-1].start * factor - seconds, 0))
@@ -194,7 +196,7 @@ def _program(stem: str, part: Part, rng: np.random.Generator) -> int:
         return int(rng.choice(_BASSES))
     if part.name == "MELODY" or part.name.lower().startswith(("solo", "melody")):
         return int(rng.choice(_SOLOISTS))
-    if part.program not in _VOICES and part.name not in ("PIANO", "BRIDGE") and rng.random() < 0.5:
+    if part.program not in _NO_OTHER and part.name not in ("PIANO", "BRIDGE") and rng.random() < 0.5:
         return part.program
     return int(rng.choice(_FAMILIES[int(rng.integers(len(_FAMILIES)))]))
 

@@ -150,7 +150,8 @@ def played(part: Part, gamma: float, spread: float, rng: np.random.Generator) ->
 def write_part(path: Path, part: Part, bank: int, channel: int, pan: int, seconds: float) -> None:
     """A MIDI file of one part on one channel, `seconds` long; pan from 0, left, to 127, right."""
     mido = _mido()
-    events = [(0, 0, mido.Message("control_change", channel=channel, control=_BANK, value=bank))]
+    events = [(0, 0, mido.MetaMessage("track_name", name=part.name))]
+    events += [(0, 0, mido.Message("control_change", channel=channel, control=_BANK, value=bank))]
     events += [(0, 1, mido.Message("program_change", channel=channel, program=part.program))]
     for control, value in ((_VOLUME, 100), (_PAN, pan)):
         events += [(0, 2, mido.Message("control_change", channel=channel, control=control, value=value))]

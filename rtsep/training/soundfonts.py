@@ -7,7 +7,6 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from rtsep.types import Audio
 
 SAMPLE_RATE = 44100
 _DRUM_BANK = 128
-_DEBIANS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3")
+_DEBIANS = Path("/usr/share/sounds/sf2")
 _PRESET = struct.Struct("<20sHHHIII")  # name, preset, bank, and what is not needed here: SoundFont 2.04, section 7.2
 
 
@@ -55,13 +54,14 @@ class Room:
     level: float
 
 
-def find_soundfonts(folders: Sequence[Path] = tuple(map(Path, _DEBIANS))) -> list[SoundFont]:
-    """The SoundFont files in `folders`, Debian's if not given. Raises OptionError if none has instruments."""
-    paths = sorted(p for f in folders if f.is_dir() for p in f.iterdir() if p.suffix in (".sf2", ".sf3"))
-    fonts = [read_soundfont(path) for path in paths if not path.is_symlink()]
+def find_soundfonts(folder: Path = _DEBIANS) -> list[SoundFont]:
+    """The sf2 files in `folder`. Raises OptionError if none has instruments.
+
+    sf3 files are left out: to unpack their Vorbis samples takes seconds, anew for each part of a song.
+    """
+    fonts = [read_soundfont(path) for path in sorted(folder.glob("*.sf2")) if not path.is_symlink()]
     if not any(font.is_general for font in fonts):
-        names = ", ".join(map(str, folders))
-        raise OptionError(f"no SoundFont with instruments in {names}: install one, as Debian's fluid-soundfont-gm")
+        raise OptionError(f"no SoundFont with instruments in {folder}: install one, as Debian's fluid-soundfont-gm")
     return fonts
 
 
@@ -69,7 +69,7 @@ def read_soundfont(path: Path) -> SoundFont:
     """The presets of a SoundFont file, from its `phdr` chunk. Raises OptionError if it has none."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            # Found by its name, not by the sizes of chunks before it: those of sf3 files are padded or not.
+            # Found by its name, not by the sizes of chunks before it: odd ones are padded in some files, in others not.
             start = data.rfind(b"pdtaphdr") + len(b"pdtaphdr")
             if start < 8:
                 raise ValueError("no presets")

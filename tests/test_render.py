@@ -1,0 +1,164 @@
+"""Songs rendered from MIDI, through FluidSynth, MMA and a SoundFont as Debian has them."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import launch
+import numpy as np
+import pytest
+import soundfile
+
+from rtsep.errors import OptionError
+from rtsep.training.arrange import Library, Voice, arrange, bass_line, find_library
+from rtsep.training.bands import band_parts, chart, find_styles
+from rtsep.training.datasets import song_sources
+from rtsep.training.midi import Note, Part, write_part
+from rtsep.training.render import mix_voices, render_songs
+from rtsep.training.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, render_part
+
+FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
+DRY = Room(0.1, 0.5, 10.0, 0.0)
+LEFT = 0
+
+
+@pytest.fixture(scope="module")
+def font() -> SoundFont:
+    return read_soundfont(FONT)
+
+
+@pytest.fixture(scope="module")
+def midi(tmp_path_factory) -> Path:
+    """One drummer's bar and one pop song's piano and bridge, in the folders of their collections."""
+    folder = tmp_path_factory.mktemp("midi")
+    bar = [Note(i * 0.25, i * 0.25 + 0.1, p, 100) for i, p in enumerate((36, 22, 38, 22, 36, 36, 38, 26))]
+    write_part(folder / "1_rock_120_beat_4-4.mid", Part("Drums", 0, True, tuple(bar)), 0, 9, 64, 2.0)
+    (folder / "001").mkdir()
+    write_part(folder / "001" / "001.mid", piano(), 0, 0, 64, 8.0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(midi, font) -> Library:
+    found = find_library(midi)
+    styles = tuple(s for s in found.styles if s.name in ("8beat", "bossanova"))
+    return Library(styles, found.performances, found.pop_songs, (font,))
+
+
+def piano() -> Part:
+    chords = [(t, p) for t in range(8) for p in ((45, 60, 64) if t % 2 else (41, 57, 60, 65))]
+    return Part("PIANO", 0, False, tuple(Note(float(t), t + 0.9, p, 80) for t, p in chords))
+
+
+def test_presets_are_those_of_the_file(font):
+    assert font.is_general
+    assert {(128, 0), (128, 25), (128, 40)} <= set(font.kits())
+    assert font.variants(33) == [0]
+    kit_alone = SoundFont(FONT, frozenset({(0, 0)}))
+    assert (kit_alone.kits(), kit_alone.variants(0)) == ([(0, 0)], [])
+
+
+def test_what_is_no_soundfont_is_one_line(tmp_path):
+    with pytest.raises(OptionError, match="no SoundFont with instruments"):
+        find_soundfonts(tmp_path)
+    (tmp_path / "a.sf2").write_bytes(b"RIFF of another kind")
+    with pytest.raises(OptionError, match=r"a\.sf2 is no SoundFont"):
+        find_soundfonts(tmp_path)
+
+
+def test_a_part_sounds_when_where_and_at_the_pitch_that_it_says(font):
+    flute = Part("Flute", 73, False, (Note(1.0, 2.0, 69, 100),))
+    sound = render_part(flute, font, 0, LEFT, DRY, 3.0)
+    assert sound.shape == (3 * 44100, 2)
+    assert np.abs(sound[:44000]).max() < 1e-4
+    left, right = np.sqrt(np.mean(sound[44100:88200] ** 2, axis=0))
+    assert left > 0.003
+    assert right < 0.1 * left
+    spectrum = np.abs(np.fft.rfft(sound[44100:88200, 0] * np.hanning(44100)))
+    assert np.argmax(spectrum) == pytest.approx(440, abs=4)
+
+
+def test_rooms_ring_on_and_kits_differ(font):
+    hit = Part("Drums", 0, True, (Note(0.0, 0.1, 38, 110),))
+    dry = render_part(hit, font, 128, 64, DRY, 2.0)
+    wet = render_part(hit, font, 128, 64, Room(0.9, 0.1, 50.0, 1.0), 2.0)
+    assert np.sum(wet[44100:] ** 2) > 4 * np.sum(dry[44100:] ** 2)
+    electronic = render_part(Part("Drums", 25, True, hit.notes), font, 128, 64, DRY, 2.0)
+    assert np.abs(electronic - dry).max() > 0.1 * np.abs(dry).max()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_bass_plays_the_left_hand_s_roots_in_its_own_range(seed):
+    line = bass_line(piano(), np.random.default_rng(seed)).notes
+    assert line
+    assert all(28 <= note.pitch <= 64 and note.end > note.start for note in line)
+    for note in line:
+        root = 45 if int(note.start + 1e-9) % 2 else 41
+        assert (note.pitch - root) % 12 in (0, 7)
+    assert all(a.end <= b.start + 1e-9 for a, b in pairwise(line))
+
+
+def test_a_band_plays_the_chart_to_its_end_and_alike_for_the_same_seed():
+    (style,) = (s for s in find_styles() if s.name == "8beat")
+    assert "8BeatFill" in style.fills
+    assert not any("Intro" in name or "End" in name for name in style.verses)
+    text = chart(style, 120.0, 8, np.random.default_rng(5))
+    assert text == chart(style, 120.0, 8, np.random.default_rng(5))
+    parts = band_parts(text)
+    assert parts == band_parts(text)
+    assert any(p.is_drums for p in parts)
+    (bass,) = (p for p in parts if p.name == "Bass")
+    assert 14.0 < bass.notes[-1].start < 16.5
+    assert band_parts("Groove Nonesuch\n1 C\n") == []
+
+
+def test_arrangements_have_all_three_stems_and_choose_kits_and_instruments_that_exist(library):
+    for seed in range(6):
+        words, voices = arrange(library, 4.0, np.random.default_rng(seed))
+        assert {v.stem for v in voices} == {"bass", "drums", "other"}
+        assert all((v.bank, v.part.program) in v.font.presets for v in voices)
+        assert all(v.part.notes[-1].start < 4.0 for v in voices)
+        assert "1_rock_120_beat_4-4" in words
+    assert len({arrange(library, 4.0, np.random.default_rng(s))[0] for s in range(6)}) == 6
+
+
+def test_stems_add_up_below_full_scale(library, font):
+    voices = [Voice(stem, piano(), font, 0, 64, 0.0, DRY) for stem in ("bass", "other", "other")]
+    sounds = [np.full((1000, 2), value, np.float32) for value in (1.0, 0.5, 0.0)]
+    stems = mix_voices(voices, sounds, np.random.default_rng(0))
+    assert np.abs(sum(stems.values())).max() <= 0.9 + 1e-6
+    assert set(stems) == {"bass", "other"}
+
+
+def test_songs_are_the_same_for_the_same_seed_and_those_that_are_there_are_kept(library, tmp_path):
+    seen: list[int] = []
+    render_songs(library, tmp_path / "a", 1, 2.0, 3, 1, seen.append)
+    first = tmp_path / "a" / "rendered-0000" / "drums.flac"
+    before = first.stat().st_mtime_ns
+    render_songs(library, tmp_path / "a", 2, 2.0, 3, 2, seen.append)
+    assert seen == [1, 1, 2]
+    assert first.stat().st_mtime_ns == before
+    render_songs(library, tmp_path / "b", 1, 2.0, 3, 1, seen.append)
+    for stem in ("bass", "drums", "other"):
+        ours, theirs = (soundfile.read(tmp_path / f / "rendered-0000" / f"{stem}.flac")[0] for f in "ab")
+        assert np.array_equal(ours, theirs)
+        assert ours.shape == (88200, 2)
+        assert np.abs(ours).max() > 0.01
+    assert {s.song for s in song_sources(tmp_path / "a")} == {"rendered-0000", "rendered-0001"}
+    about = json.loads((tmp_path / "a" / "rendered-0001" / "song.json").read_text())
+    assert about["number"] == 1
+    assert {v["stem"] for v in about["voices"]} == {"bass", "drums", "other"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--midi", "none"], "is not there"),
+        (["--midi", "."], "no files of Groove MIDI"),
+        (["--midi", ".", "--songs", "0"], "--songs 0"),
+    ],
+)
+def test_what_cannot_be_rendered_is_one_line_and_exit_code_2(tmp_path, arguments, words):
+    done = launch.rtsep("data", "render", "--out", "out", *arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert words in done.line
