@@ -137,6 +137,19 @@ def test_same_samples_same_bits_whatever_went_before_or_beside(frontend):
             assert np.array_equal(alone[1][0, :, 0], stems[mask, :, channel])
 
 
+def test_many_slices_in_one_call_are_those_one_by_one(frontend):
+    audio = np.random.default_rng(9).standard_normal((frontend.slice_length + 5 * frontend.hop, 3)).astype(np.float32)
+    slices = np.stack([audio[s * frontend.hop :][: frontend.slice_length] for s in range(6)])
+    together = frontend.analyze(slices.reshape(2, 3, frontend.slice_length, 3))
+    power, back = frontend.band_power(together), frontend.synthesize(together)
+    for s, samples in enumerate(slices):
+        at, alone = divmod(s, 3), frontend.analyze(samples)
+        assert np.array_equal(together[at], alone)
+        assert np.array_equal(power[at], frontend.band_power(alone))
+        assert np.array_equal(back[at], frontend.synthesize(alone))
+    assert frontend.analyze(slices[:0]).shape == (0, *alone.shape)
+
+
 def test_results_do_not_share_memory_with_later_ones(frontend):
     rng = np.random.default_rng(7)
     one, other = rng.standard_normal((2, frontend.slice_length, 2)).astype(np.float32)

@@ -27,9 +27,9 @@ def complex_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def sliced_samples(samples: Array, slice_length: int) -> Array:
-    """`samples` `(slice_length, n_channels)`, in C order. Raises OptionError for another shape."""
-    if samples.ndim != 2 or len(samples) != slice_length:
-        raise OptionError(f"samples {samples.shape}: a slice must be ({slice_length}, n_channels); cut or pad it")
+    """`samples` `(..., slice_length, n_channels)`, in C order. Raises OptionError for another shape."""
+    if samples.ndim < 2 or samples.shape[-2] != slice_length:
+        raise OptionError(f"samples {samples.shape}: a slice must be (..., {slice_length}, n_channels); cut or pad it")
     return np.ascontiguousarray(samples)
 
 

@@ -29,7 +29,7 @@ class CQT:
     `gamma` 0 Hz is constant Q; the bands fit the slice when gamma >= 4 fs / slice_length - alpha f_min.
     Latency: 3/4 slice + transition / 2 samples. All is computed in `dtype`, float32 or float64.
 
-    Arrays that a call works in are planned at the first call with so many channels and kept: an object serves one
+    Arrays that a call works in are planned at the first call with so many rows and kept: an object serves one
     call at a time. With `out` a call allocates nothing. Sizes that cannot be raise OptionError.
     """
 
@@ -64,18 +64,20 @@ class CQT:
         self._scratches: dict[int, Scratch] = {}
 
     def analyze(self, samples: Array, out: Array | None = None) -> Array:
-        """Coefficients `(n_channels, n_coefficients)` of one slice `(slice_length, n_channels)`.
+        """Coefficients `(..., n_channels, n_coefficients)` of slices `(..., slice_length, n_channels)`.
 
-        c_k[n] = 1/M_k sum_m X[m] g_k[m] e^(2 pi i m n / M_k), X = rfft of the windowed slice.
+        c_k[n] = 1/M_k sum_m X[m] g_k[m] e^(2 pi i m n / M_k), X = rfft of the windowed slice. Four channels in one
+        call, of one slice or of many, take half of their time one by one.
         """
         samples = sliced_samples(samples, self.slice_length)
-        n_channels = samples.shape[1]
-        out = ready(out, (n_channels, self.n_coefficients), complex_type(self.dtype))
-        scratch = self._scratch(n_channels)
-        kernels.window_channels(samples, self._window, scratch.rows)
+        n_channels = samples.shape[-1]
+        out = ready(out, (*samples.shape[:-2], n_channels, self.n_coefficients), complex_type(self.dtype))
+        slices, rows = flat(samples, 2), flat(out, 1)
+        scratch = self._scratch(len(rows))
+        kernels.window_channels(slices, self._window, scratch.rows.reshape(len(slices), n_channels, self.slice_length))
         self._fft.forward(scratch.rows, scratch.spectrum)
-        kernels.fold_bands(scratch.spectrum, self._bands.source, self._bands.window, out.view(self.dtype))
-        for part in self._grouped(out):
+        kernels.fold_bands(scratch.spectrum, self._bands.source, self._bands.window, rows.view(self.dtype))
+        for part in self._grouped(rows):
             scipy.fft.ifft(part, axis=2, overwrite_x=True)
         return out
 

@@ -14,11 +14,11 @@ _DECODABLE = 0.5
 
 
 class FrontEnd(Protocol):
-    """A slice of sound to coefficients and back; gains and energies on one common grid of columns.
+    """Slices of sound to coefficients and back; gains and energies on one common grid of columns.
 
     `synthesize` gives the last `output_length` samples of a slice, to overlap-add every `hop`; a sample of the output
-    is final once `latency` samples from it on are known. `apply_gains` and `synthesize` take many masks at once, in
-    leading dimensions. Where `out` is given, the result is put there.
+    is final once `latency` samples from it on are known. Leading dimensions are many slices at once; for `apply_gains`
+    they are many masks of one slice. Where `out` is given, the result is put there.
     """
 
     name: str

@@ -14,11 +14,12 @@ from numba import njit
 
 @njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 def window_channels(samples: Any, window: Any, windowed: Any) -> None:
-    """windowed[c, n] = samples[n, c] * window[n] for the window's length, then zeros."""
-    for c in range(windowed.shape[0]):
-        for n in range(window.size):
-            windowed[c, n] = samples[n, c] * window[n]
-        windowed[c, window.size :] = 0
+    """windowed[r, c, n] = samples[r, n, c] * window[n] for the window's length, then zeros."""
+    for r in range(windowed.shape[0]):
+        for c in range(windowed.shape[1]):
+            for n in range(window.size):
+                windowed[r, c, n] = samples[r, n, c] * window[n]
+            windowed[r, c, window.size :] = 0
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")

@@ -58,12 +58,14 @@ class STFT:
         self._scratch: dict[int, Array] = {}
 
     def analyze(self, samples: Array, out: Array | None = None) -> Array:
-        """Bins `(n_channels, slice_length // 2 + 1)` of one slice `(slice_length, n_channels)`."""
+        """Bins `(..., n_channels, slice_length // 2 + 1)` of slices `(..., slice_length, n_channels)`."""
         samples = sliced_samples(samples, self.slice_length)
-        out = ready(out, (samples.shape[1], self.n_coefficients), complex_type(self.dtype))
-        rows = self._rows(samples.shape[1])
-        kernels.window_channels(samples, self._window, rows)
-        self._fft.forward(rows, out.view(self.dtype))
+        n_channels = samples.shape[-1]
+        out = ready(out, (*samples.shape[:-2], n_channels, self.n_coefficients), complex_type(self.dtype))
+        slices, spectrum = flat(samples, 2), flat(out, 1)
+        rows = self._rows(len(spectrum))
+        kernels.window_channels(slices, self._window, rows.reshape(len(slices), n_channels, self.slice_length))
+        self._fft.forward(rows, spectrum.view(self.dtype))
         return out
 
     def synthesize(self, coefficients: Array, out: Array | None = None) -> Array:
