@@ -106,6 +106,28 @@ def show(
     return task
 
 
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Folder of songs: SONG/bass.wav, SONG/drums.wav, ...")],
+    model: Annotated[list[str] | None, typer.Option(help="A model's name or file; may come several times.")] = None,
+    songs: Annotated[str, typer.Option(help="Only these, as in NAME,NAME.", show_default=False)] = "",
+    baselines: Annotated[
+        bool | None, typer.Option(help="The mixture, ideal masks, HPSS, REPET-SIM.", show_default=False)
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Draw box plots into this folder.")] = None,
+) -> Task:
+    """Score models on songs whose stems are known: SDR, SIR, SAR, ISR."""
+
+    def task() -> int:
+        from rtsep.commands.evaluate import EvaluateOptions, evaluate
+
+        chosen = tuple(filter(None, songs.split(",")))
+        return evaluate(EvaluateOptions(data, tuple(model or ()), chosen, baselines, json, plots))
+
+    return task
+
+
 @bench.command()
 def rtf(
     quick: Annotated[bool, typer.Option("--quick", help="End within 40 s.")] = False,

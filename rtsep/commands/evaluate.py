@@ -1,0 +1,191 @@
+"""`rtsep evaluate`: models and baselines on songs with known stems; tables, JSON and figures."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from rtsep.commands.console import print_tables, warn
+from rtsep.errors import OptionError, OutputError
+from rtsep.evaluation.experiment import (
+    CLASSICS,
+    IDEAL,
+    MIXTURE,
+    Method,
+    SongScores,
+    default_processes,
+    evaluate_songs,
+    has_librosa,
+    methods,
+)
+from rtsep.evaluation.songs import ABSENT_DB, find_songs
+from rtsep.evaluation.summary import (
+    DRAWS,
+    LEVEL,
+    MEAN,
+    MEASURES,
+    SEED,
+    Figure,
+    Summary,
+    differences,
+    score_matrix,
+    summarize,
+)
+from rtsep.model_file import model_names
+from rtsep.progress import show_progress
+from rtsep.run_report import check_report_path, write_json
+from rtsep.types import STEMS
+
+Summaries = dict[str, dict[str, dict[str, Summary]]]  # by measure, method and stem
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What `rtsep evaluate` was asked for; `baselines` is None where nothing was said of them."""
+
+    data: Path
+    models: tuple[str, ...]
+    songs: tuple[str, ...]
+    baselines: bool | None
+    json: Path | None
+    plots: Path | None
+
+
+def evaluate(options: EvaluateOptions) -> int:
+    """Judge, print, and write what was asked for; returns the exit code. Raises RtsepError before any work is done."""
+    _check_outputs(options)
+    songs = find_songs(options.data, options.songs)
+    chosen = methods(options.models or model_names(), _baselines(options.baselines))
+    with show_progress(False, "evaluating") as progress:
+        results = evaluate_songs(songs, chosen, default_processes(), progress)
+    summaries = {
+        measure: {m.name: summarize(score_matrix(results, m.name, measure)) for m in chosen} for measure in MEASURES
+    }
+    apart = {measure: differences(results, chosen, measure) for measure in MEASURES}
+    if options.json:
+        write_json(_document(results, chosen, summaries, apart), options.json)
+    if options.plots:
+        from rtsep.evaluation.figures import draw_figures
+
+        draw_figures(results, chosen, options.plots)
+    print_tables([*_tables(summaries, len(songs)), *_difference_tables(apart, chosen[0].name)])
+    _tell_absent(results)
+    return 0
+
+
+def _check_outputs(options: EvaluateOptions) -> None:
+    if options.json:
+        check_report_path(options.json)
+    if options.plots is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise OptionError(f"--plots {options.plots} needs matplotlib: pip install matplotlib, or leave the option out")
+    try:
+        options.plots.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"plots {options.plots}: cannot be made ({error.strerror}); choose another folder") from error
+    if not os.access(options.plots, os.W_OK):
+        raise OutputError(f"plots {options.plots}: the folder cannot be written to; choose another")
+
+
+def _baselines(asked: bool | None) -> tuple[str, ...]:
+    """The baselines to run. Without librosa two are left out, unless baselines were asked for: then OptionError."""
+    if asked is False:
+        return ()
+    if has_librosa():
+        return (MIXTURE, IDEAL, *CLASSICS)
+    missing = f"{' and '.join(CLASSICS)} need librosa: pip install librosa"
+    if asked:
+        raise OptionError(f"--baselines: {missing}, or leave the option out")
+    warn(f"left out: {missing}")
+    return (MIXTURE, IDEAL)
+
+
+def _document(results: Sequence[SongScores], chosen: Sequence[Method], summaries: Summaries, apart: Summaries) -> Any:
+    return {
+        "settings": {
+            "measures": "BSSEval v4, windows of 1 s, median of windows",
+            "absent_below_mixture_db": ABSENT_DB,
+            "interval": {"kind": "bootstrap over songs", "level": LEVEL, "draws": DRAWS, "seed": SEED},
+        },
+        "methods": [asdict(method) for method in chosen],
+        "songs": [
+            {
+                "song": result.song,
+                "seconds": result.seconds,
+                "absent": result.absent,
+                "scores": {name: [asdict(row) for row in rows] for name, rows in result.scores.items()},
+            }
+            for result in results
+        ],
+        "summary": _as_plain(summaries),
+        "difference_to_first_model": _as_plain(apart),
+    }
+
+
+def _as_plain(summaries: Summaries) -> Any:
+    return {
+        measure: {method: {stem: asdict(row) for stem, row in by_stem.items()} for method, by_stem in by_method.items()}
+        for measure, by_method in summaries.items()
+    }
+
+
+def _tables(summaries: Summaries, n_songs: int) -> list[Table]:
+    """Medians of all measures, those of the SDR with their intervals; and means of the SDR."""
+    over = f"over {n_songs} song{'s' if n_songs > 1 else ''}, dB"
+    medians = [
+        _table(f"{measure.upper()}: medians {over}", _texts(by_method, "median", intervals=measure == "sdr"))
+        for measure, by_method in summaries.items()
+    ]
+    return [*medians, _table(f"SDR: means {over}", _texts(summaries["sdr"], "mean", intervals=True))]
+
+
+def _difference_tables(apart: Summaries, first: str) -> list[Table]:
+    """How much each further model is above the first: medians over songs of each song's difference."""
+    tables = []
+    for model in apart["sdr"]:
+        by_measure = {measure.upper(): by_model[model] for measure, by_model in apart.items()}
+        texts = _texts(by_measure, "median", intervals=True)
+        tables.append(_table(f"{model} above {first}: medians of the songs' differences, dB", texts))
+    return tables
+
+
+def _table(title: str, rows: dict[str, dict[str, str]]) -> Table:
+    """A line for each row's texts by stem."""
+    table = Table("", title=title, title_justify="left")
+    for stem in (*STEMS, MEAN):
+        table.add_column(stem, justify="right", no_wrap=True)
+    for name, by_stem in rows.items():
+        table.add_row(name, *(by_stem.get(stem, "") for stem in (*STEMS, MEAN)))
+    return table
+
+
+def _texts(rows: dict[str, dict[str, Summary]], statistic: str, intervals: bool) -> dict[str, dict[str, str]]:
+    """The median or the mean of each row and stem as text."""
+    return {
+        name: {stem: _text(getattr(summary, statistic), intervals) for stem, summary in by_stem.items()}
+        for name, by_stem in rows.items()
+    }
+
+
+def _text(figure: Figure, interval: bool) -> str:
+    """`1.2`, and its interval below it. The mixture's SAR has no bound but rounding."""
+    if figure.value > 100:
+        return "> 100"
+    known = interval and math.isfinite(figure.low)
+    return f"{figure.value:.1f}" + (f"\n[{figure.low:.1f}, {figure.high:.1f}]" if known else "")
+
+
+def _tell_absent(results: Iterable[SongScores]) -> None:
+    """Which stems were not judged."""
+    for result in results:
+        if result.absent:
+            stems = ", ".join(result.absent)
+            print(f"{result.song}: {stems} not judged, further than {-ABSENT_DB:.0f} dB below the song")

@@ -1,0 +1,153 @@
+"""Models and baselines on songs with known stems: who reaches what, song by song, in processes of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtsep.engine.process import use_one_thread
+from rtsep.errors import ModelError, RtsepError
+from rtsep.evaluation.bsseval import SongScorer, StemScores
+from rtsep.evaluation.songs import Recording, Song, read_song
+from rtsep.types import STEMS, Stems
+
+MIXTURE, IDEAL, HPSS, REPET = "mixture", "ideal mask", "HPSS", "REPET-SIM"
+CLASSICS = (HPSS, REPET)
+
+
+@dataclass(frozen=True)
+class Method:
+    """Who takes songs apart: `kind` is model or baseline, `name` a model's name or file, or the baseline's.
+
+    `stems` are those it tells apart: it is judged on no others.
+    """
+
+    name: str
+    kind: str
+    stems: tuple[str, ...] = STEMS
+
+
+@dataclass(frozen=True)
+class SongScores:
+    """One song: by method, the scores of the stems that it tells apart and that sound."""
+
+    song: str
+    seconds: float
+    absent: tuple[str, ...]
+    scores: dict[str, tuple[StemScores, ...]]
+
+
+def methods(models: Sequence[str], baselines: Sequence[str]) -> tuple[Method, ...]:
+    """Models, then baselines. Raises ModelError for a model that cannot be loaded or has other stems than STEMS."""
+    from rtsep.model_file import load_model
+
+    for name in models:
+        stems = load_model(name).stems
+        if sorted(stems) != sorted(STEMS):
+            raise ModelError(f"model {name} separates {', '.join(stems)}: to be judged it needs {', '.join(STEMS)}")
+    alone = {HPSS: ("drums",), REPET: ("vocals",)}
+    return (
+        *(Method(name, "model") for name in dict.fromkeys(models)),
+        *(Method(name, "baseline", alone.get(name, STEMS)) for name in baselines),
+    )
+
+
+def has_librosa() -> bool:
+    """Whether the baselines that need librosa can be run."""
+    return importlib.util.find_spec("librosa") is not None
+
+
+def evaluate_songs(
+    songs: Sequence[Song], chosen: Sequence[Method], processes: int, progress: Callable[[int, int], None]
+) -> list[SongScores]:
+    """Scores in the order of `songs`; `progress` is told the seconds of music that are done, and all.
+
+    A song takes some 8 MB for each second of stereo while it is judged, in each of `processes`.
+    """
+    total = sum(song.seconds for song in songs)
+    progress(0, round(total))
+    done: dict[str, SongScores] = {}
+    for scores in _judged(songs, chosen, processes):
+        done[scores.song] = scores
+        progress(round(sum(s.seconds for s in done.values())), round(total))
+    return [done[song.name] for song in songs]
+
+
+def evaluate_song(song: Song, chosen: Sequence[Method]) -> SongScores:
+    """One song by every method, one after the other. Raises AudioError where a file turns out damaged."""
+    recording = read_song(song)
+    judged = [stem for stem in STEMS if stem not in recording.absent]
+    scorer = SongScorer(recording.truth, recording.sample_rate)
+    first_model = next(m.name for m in chosen if m.kind == "model")
+    scores = {}
+    for method in chosen:
+        rows = scorer.scores(_estimate(method.name, recording, first_model))
+        scores[method.name] = tuple(row for row in rows if row.stem in judged and row.stem in method.stems)
+    return SongScores(song.name, song.seconds, recording.absent, scores)
+
+
+def _estimate(name: str, recording: Recording, first_model: str) -> Stems:
+    """Stems `(4, n_samples, n_channels)`. A method that tells one stem apart gives what is left for the others."""
+    mixture, rate = recording.mixture, recording.sample_rate
+    if name == MIXTURE:
+        return np.broadcast_to(mixture, recording.truth.shape)
+    if name == IDEAL:
+        from rtsep.evaluation.ideal_masks import ideal_stems
+        from rtsep.model_file import load_model
+
+        model = load_model(first_model)
+        return ideal_stems(recording.truth, rate, model.frontend(), model.sample_rate)
+    if name in CLASSICS:
+        from rtsep.evaluation.classics import foreground, percussive
+
+        stem, apart = ("drums", percussive) if name == HPSS else ("vocals", foreground)
+        found = apart(mixture, rate)
+        return np.stack([found if other == stem else mixture - found for other in STEMS])
+    from rtsep.separator import load_separator
+    from rtsep.stem_stream import separate
+
+    separator = load_separator(name)
+    stems = separate(mixture, rate, separator)
+    return stems[[separator.stems.index(stem) for stem in STEMS]]
+
+
+def _judged(songs: Sequence[Song], chosen: Sequence[Method], processes: int) -> Iterator[SongScores]:
+    """As they are done: in this process where one is enough, else in others, the longest song first."""
+    processes = min(processes, len(songs))
+    if processes == 1:
+        yield from (evaluate_song(song, chosen) for song in songs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _start_worker) as pool:
+        try:
+            longest_first = sorted(songs, key=lambda song: -song.seconds)
+            for future in as_completed([pool.submit(evaluate_song, song, chosen) for song in longest_first]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise RtsepError(
+                "a process that judged a song was killed, likely for want of memory: choose songs with --songs"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _start_worker() -> None:
+    """An interruption ends a worker without a word: the process that leads it speaks."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    use_one_thread()
+
+
+def default_processes() -> int:
+    """As many as there are cores to run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

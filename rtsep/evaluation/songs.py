@@ -1,0 +1,110 @@
+"""Songs to be judged on: folders that hold the true stems as files. Found at once, read when their turn comes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rtsep.errors import OptionError
+from rtsep.io.audio_file import AudioInfo, open_audio
+from rtsep.types import STEMS, Audio, Stems
+
+_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+# A stem this far below its mixture over the whole song is no stem: what is judged there is the noise of its recording.
+ABSENT_DB = -60.0
+
+
+@dataclass(frozen=True)
+class Song:
+    """One song's files by stem, in the order of STEMS; a stem that has no file is silent."""
+
+    name: str
+    files: dict[str, Path]
+    sample_rate: int
+    n_samples: int
+    n_channels: int
+
+    @property
+    def seconds(self) -> float:
+        return self.n_samples / self.sample_rate
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One song in memory: `mixture` `(n_samples, n_channels)`, and `truth` `(4, n_samples, n_channels)` that made it.
+
+    Stems in `absent` are silent in `truth`, as they are further than ABSENT_DB below the mixture, or have no file.
+    """
+
+    mixture: Audio
+    truth: Stems
+    sample_rate: int
+    absent: tuple[str, ...]
+
+
+def find_songs(folder: Path, names: Sequence[str] = ()) -> list[Song]:
+    """Every folder at or below `folder` that holds at least two of bass, drums, vocals and other as sound files.
+
+    `names` chooses among them by the folders' names. Raises OptionError where there is none, a name is unknown or
+    stands for two songs; AudioError for a file that cannot be read or does not fit those beside it.
+    """
+    if not folder.is_dir():
+        raise OptionError(f"data folder {folder} is not there: give one of songs, SONG/bass.wav, SONG/drums.wav, ...")
+    found: dict[Path, dict[str, Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.stem in STEMS and path.suffix.lower() in _SUFFIXES:
+            found.setdefault(path.parent, {}).setdefault(path.stem, path)
+    folders = {parent: files for parent, files in found.items() if len(files) > 1}
+    if not folders:
+        raise OptionError(f"no songs under {folder}: expected SONG/bass.wav, SONG/drums.wav, ... (or flac, ogg, mp3)")
+    known = Counter(parent.resolve().name for parent in folders)
+    if unknown := [name for name in names if name not in known]:
+        raise OptionError(f"song {unknown[0]!r} is not under {folder}: there are {', '.join(sorted(known))}")
+    chosen = [name for name in known if not names or name in names]
+    if twice := [name for name in chosen if known[name] > 1]:
+        raise OptionError(f"{known[twice[0]]} songs under {folder} are named {twice[0]}: rename their folders")
+    return [_open_song(parent, files) for parent, files in folders.items() if parent.resolve().name in chosen]
+
+
+def read_song(song: Song) -> Recording:
+    """The whole song: some 2.5 MB for each second of stereo. Raises AudioError where a file turns out damaged."""
+    truth = np.zeros((len(STEMS), song.n_samples, song.n_channels), np.float32)
+    for stem, path in song.files.items():
+        start = 0
+        with open_audio(path) as reader:
+            for block in reader.blocks():
+                truth[STEMS.index(stem), start : start + len(block)] = block
+                start += len(block)
+    mixture = truth.sum(axis=0)
+    absent = absent_stems(truth, mixture)
+    truth[absent] = 0
+    return Recording(mixture, truth, song.sample_rate, tuple(np.array(STEMS)[absent].tolist()))
+
+
+def absent_stems(truth: Stems, mixture: Audio) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Which stems do not sound, `(n_stems,)`: their energy is further than ABSENT_DB below the mixture's, or zero."""
+    energies = np.array([np.vdot(stem, stem) for stem in truth], np.float64)
+    return np.asarray(energies <= 10 ** (ABSENT_DB / 10) * np.vdot(mixture, mixture))
+
+
+def _open_song(folder: Path, files: dict[str, Path]) -> Song:
+    infos = {stem: _info(files[stem]) for stem in STEMS if stem in files}
+    first = next(iter(infos.values()))
+    for info in infos.values():
+        found, wanted = ((i.sample_rate, i.n_channels, i.n_samples) for i in (info, first))
+        if found != wanted:
+            raise OptionError(
+                f"{info.path}: {found[2]} samples at {found[0]} Hz, {found[1]} channels, but {first.path.name} beside "
+                f"it has {wanted[2]} at {wanted[0]} Hz, {wanted[1]} channels; stems must be alike: convert them"
+            )
+    ordered = {stem: files[stem] for stem in infos}
+    return Song(folder.resolve().name, ordered, first.sample_rate, first.n_samples, first.n_channels)
+
+
+def _info(path: Path) -> AudioInfo:
+    with open_audio(path) as reader:
+        return reader.info
