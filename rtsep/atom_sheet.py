@@ -115,7 +115,7 @@ def draw_sheet(sheet: AtomSheet, path: Path) -> None:
         scratch.replace(path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        raise OutputError(f"picture {path} cannot be written ({error.strerror}): choose another place") from error
+        raise OutputError(f"picture {path} cannot be written ({error.strerror}); choose another place") from error
 
 
 def _label(axes: Axes, sheet: AtomSheet, tops: range) -> None:

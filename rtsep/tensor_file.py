@@ -34,7 +34,7 @@ def write_tensors(path: Path, kind: str, header: Mapping[str, Any], arrays: Mapp
         scratch.replace(path)
     except (OSError, SafetensorError) as error:
         scratch.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({error}): make room, or choose another place") from error
+        raise OutputError(f"{path} cannot be written ({error}); make room, or choose another place") from error
 
 
 def read_tensors(path: Path, kind: str) -> tuple[Header, Arrays]:

@@ -1,0 +1,143 @@
+"""`rtsep train` as its users start it: alone or under mpirun it writes the same file; what goes wrong is one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from textwrap import dedent
+
+import demo_song
+import pytest
+import soundfile
+from launch import ROOT, Launched, rtsep, run
+
+from rtsep.types import STEMS
+
+PROGRAM = ROOT / "tests" / "ranks_program.py"
+RECIPE = """
+    seed = 3
+    [data]
+    songs = "songs"
+    held_out = []
+    mixtures = 5
+    [remix]
+    seconds = 1.0
+    [frontend]
+    kind = "stft"
+    slice_length = 2048
+    hop = 512
+    [dictionary]
+    atoms = 24
+    patch_columns = 2
+    compression = 0.5
+    learning_sparsity = 0.05
+    whitening_floor = 0.1
+    sparsity = 0.05
+    patches = 300
+    epochs = 2
+    [decoder]
+    ridge = 0.001
+    mask_exponent = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A song of 4 s, a recipe beside it, and what one process makes of them."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "songs" / "Song").mkdir(parents=True)
+    for stem, samples in zip(STEMS, demo_song.stems(0, 4), strict=True):
+        soundfile.write(folder / "songs" / "Song" / f"{stem}.flac", samples, 44100)
+    (folder / "recipe.toml").write_text(dedent(RECIPE))
+    (folder / "long.toml").write_text(dedent(RECIPE).replace("mixtures = 5", "mixtures = 5000"))
+    (folder / "few.toml").write_text(dedent(RECIPE).replace("mixtures = 5", "mixtures = 2"))
+    (folder / "other.toml").write_text(dedent(RECIPE).replace("patch_columns = 2", "patch_columns = 3"))
+    done = rtsep("train", "sparse", "recipe.toml", "--data", ".", "--out", "model.safetensors", cwd=folder)
+    assert done.code == 0, done.stderr
+    done = rtsep("train", "dictionary", "recipe.toml", "--data", ".", "--out", "atoms.safetensors", cwd=folder)
+    assert done.code == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2, 3])
+def test_a_dictionary_has_the_same_bits_from_any_number_of_ranks(tmp_path: Path, data: Path, n_ranks: int) -> None:
+    out = tmp_path / "atoms.safetensors"
+    done = rtsep("train", "dictionary", "recipe.toml", "--data", ".", "--out", out, n_ranks=n_ranks, cwd=data)
+    assert done.code == 0, done.stderr
+    assert out.read_bytes() == (data / "atoms.safetensors").read_bytes()
+    assert os.listdir(tmp_path) == ["atoms.safetensors"]
+    told = done.stderr.splitlines()  # by rank 0 alone
+    assert sum(line.startswith("mixtures: 100%, 5 of 5") for line in told) == 1
+    assert sum(line.startswith("dictionary: 100%, energy 0.") for line in told) == 1
+    assert told[-1].endswith("in use")
+    assert done.stdout.splitlines()[-1].startswith(f"{out}: 24 atoms, ")
+    assert done.stdout.count("24 atoms") == 1
+
+
+@pytest.mark.parametrize("n_ranks", [0, 2])
+def test_a_decoder_on_the_dictionary_is_the_model_that_is_trained_in_one_go(
+    tmp_path: Path, data: Path, n_ranks: int
+) -> None:
+    out = tmp_path / "model.safetensors"
+    command = ("train", "decoder", "recipe.toml", "--data", ".", "--dictionary", "atoms.safetensors", "--out", out)
+    done = rtsep(*command, n_ranks=n_ranks, cwd=data)
+    assert done.code == 0, done.stderr
+    assert out.read_bytes() == (data / "model.safetensors").read_bytes()
+    assert "dictionary:" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "n_ranks"),
+    [
+        ("dictionary none.toml --data . --out new.safetensors", "recipe none.toml cannot be read", 0),
+        ("dictionary recipe.toml --data nowhere --out new.safetensors", "data folder nowhere is not there", 3),
+        ("sparse recipe.toml --data . --out new.bin", "must end in .safetensors", 0),
+        ("sparse few.toml --data . --out new.safetensors", "2 mixtures for 3 ranks", 3),
+        ("decoder other.toml --data . --dictionary atoms.safetensors --out new.safetensors", "patch_columns 2 of", 0),
+        ("decoder recipe.toml --data . --dictionary model.safetensors --out new.safetensors", "of kind 'sparse'", 2),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(data: Path, command: str, words: str, n_ranks: int) -> None:
+    before = sorted(data.iterdir())
+    done = rtsep("train", *command.split(), n_ranks=n_ranks, cwd=data)
+    assert done.code == 2
+    assert words in done.line
+    assert sorted(data.iterdir()) == before
+
+
+def test_ctrl_c_ends_all_ranks_in_one_line_and_leaves_nothing(tmp_path: Path, data: Path) -> None:
+    out = tmp_path / "new.safetensors"
+    command = ("-m", "rtsep.cli", "train", "dictionary", data / "long.toml", "--data", data, "--out", out)
+    with Launched(*command, n_ranks=2) as launched:
+        launched.wait_for(
+            lambda: len(launched.ranks()) == 2 and all(_at_work(pid) for pid in launched.ranks().values())
+        )
+        launched.signal(signal.SIGINT)
+        done = launched.finish(seconds=10)
+    assert (done.code, done.stderr.splitlines()[-1]) == (1, "rtsep: interrupted")
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def _at_work(pid: int) -> bool:
+    """Whether a rank has read sound: libsndfile is loaded."""
+    return "libsndfile" in Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_what_one_rank_cannot_do_is_told_once_and_ends_all(rank: int) -> None:
+    done = run(PROGRAM, f"rank {rank} refuses", n_ranks=3)
+    assert (done.code, done.line) == (2, "rtsep: song: is damaged; fetch it again")
+
+
+def test_sums_over_ranks() -> None:
+    done = run(PROGRAM, "sum", n_ranks=3)
+    assert (done.code, done.stdout.split(), done.stderr) == (0, ["6.0", "4096.0"], "")
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_an_unforeseen_error_in_a_rank_shows_its_traceback_once_and_ends_all(rank: int) -> None:
+    done = run(PROGRAM, f"rank {rank} raises", n_ranks=3)
+    assert done.code == 1
+    assert done.stderr.count(f"ArithmeticError: rank {rank} cannot\n") == 1
