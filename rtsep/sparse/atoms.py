@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from rtsep.sparse.atom_kernel import update_block
 from rtsep.sparse.ranks import F64, Ranks
 from rtsep.types import F32
 
@@ -61,15 +62,5 @@ def update_atoms(matrix: F32, statistics: Statistics) -> None:
     """
     gram, target = statistics.code_gram, statistics.code_patch
     for start in range(0, len(matrix), ATOM_BLOCK):
-        block = slice(start, min(start + ATOM_BLOCK, len(matrix)))
-        pull = target[block] - gram[block] @ matrix
-        for j in range(block.start, block.stop):
-            usage = gram[j, j]
-            atom = np.maximum(pull[j - start] + usage * matrix[j], 0.0)
-            norm = np.linalg.norm(atom.astype(np.float64))  # the squares of small float32 numbers vanish
-            if usage <= 0.0 or norm <= 0.0:
-                continue
-            atom /= norm
-            # The gradients of the block's later atoms were taken with the old atom.
-            pull[j - start + 1 :] -= np.outer(gram[j + 1 : block.stop, j], atom - matrix[j])
-            matrix[j] = atom
+        block = slice(start, start + ATOM_BLOCK)
+        update_block(matrix, gram, target[block] - gram[block] @ matrix, start)
