@@ -76,8 +76,9 @@ def measure(size: Size, n_ranks: int, data: Path, folder: Path) -> Row:
     seconds = time.perf_counter() - start
     learned = load_dictionary(out)
     return {
-        "case": f"{size.atoms} atoms, {size.minutes} min of audio, {n_ranks} ranks",
+        "case": f"{size.atoms} atoms, {size.minutes} min of audio",
         "who": "rtsep",
+        "ranks": n_ranks,
         "minutes": seconds / 60,
         "patches": learned.notes["patches"],
         "energy": learned.notes["energy"],
