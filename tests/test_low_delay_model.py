@@ -23,7 +23,7 @@ def separator(tmp_path_factory):
     (folder / "songs" / "First").mkdir(parents=True)
     for stem, samples in zip(STEMS, demo_song.stems(0, 10), strict=True):
         soundfile.write(folder / "songs" / "First" / f"{stem}.flac", samples, 44100)
-    small = {"solos": (), "held_out": (), "mixtures": 6, "atoms": 64, "dictionary_patches": 1000}
+    small = {"datasets": (), "held_out": (), "mixtures": 6, "atoms": 64, "dictionary_patches": 1000}
     recipe = replace(read_recipe(RECIPE), **small)
     return SparseSeparator(fit_sparse(recipe, folder, 1, lambda *_: None))
 

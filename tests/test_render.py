@@ -12,7 +12,7 @@ import soundfile
 from rtsep.errors import OptionError
 from rtsep.training.arrange import Library, Voice, arrange, bass_line, find_library
 from rtsep.training.bands import band_parts, chart, find_styles
-from rtsep.training.datasets import song_sources
+from rtsep.training.datasets import SongFolder
 from rtsep.training.midi import Note, Part, write_part
 from rtsep.training.render import mix_voices, render_songs
 from rtsep.training.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, render_part
@@ -144,7 +144,7 @@ def test_songs_are_the_same_for_the_same_seed_and_those_that_are_there_are_kept(
         assert np.array_equal(ours, theirs)
         assert ours.shape == (88200, 2)
         assert np.abs(ours).max() > 0.01
-    assert {s.song for s in song_sources(tmp_path / "a")} == {"rendered-0000", "rendered-0001"}
+    assert {s.song for s in SongFolder("a").sources(tmp_path)} == {"rendered-0000", "rendered-0001"}
     about = json.loads((tmp_path / "a" / "rendered-0001" / "song.json").read_text())
     assert about["number"] == 1
     assert {v["stem"] for v in about["voices"]} == {"bass", "drums", "other"}

@@ -11,9 +11,10 @@ import soundfile
 from rtsep.errors import OptionError
 from rtsep.separator import SparseSeparator
 from rtsep.training.augment import Mixer, Remix, draw_chances
-from rtsep.training.datasets import read_clip, solo_sources, song_sources
+from rtsep.training.datasets import SoloFolder, SongFolder
 from rtsep.training.fit_sparse import fit_sparse
 from rtsep.training.recipe import read_recipe
+from rtsep.training.sources import read_clip
 from rtsep.types import STEMS
 
 RECIPE = """
@@ -82,17 +83,17 @@ def test_a_model_trained_on_one_half_of_a_song_separates_the_other(data):
 
 
 def test_held_out_songs_are_never_among_the_sources(data):
-    assert {s.song for s in song_sources(data / "songs", ["Second"])} == {"First"}
+    assert {s.song for s in SongFolder("songs", ("Second",)).sources(data)} == {"First"}
     with pytest.raises(OptionError, match="'Secnd' is not under"):
-        song_sources(data / "songs", ["Secnd"])
+        SongFolder("songs", ("Secnd",)).sources(data)
     with pytest.raises(OptionError, match="no songs under"):
-        song_sources(data / "nothing")
+        SongFolder("nothing").sources(data)
     with pytest.raises(OptionError, match="matches"):
-        solo_sources(data, "vocals", "*.mp3")
+        SoloFolder(".", "vocals", "*.mp3").sources(data)
 
 
 def test_mixtures_are_the_same_for_the_same_seed_and_number(data):
-    sources = song_sources(data / "songs")
+    sources = SongFolder("songs").sources(data)
     a, b = Mixer(sources, Remix(seconds=1.0), 44100, 7), Mixer(sources, Remix(seconds=1.0), 44100, 7)
     assert np.array_equal(a.draw(5), b.draw(5))
     assert not np.array_equal(a.draw(5), a.draw(6))
@@ -101,15 +102,15 @@ def test_mixtures_are_the_same_for_the_same_seed_and_number(data):
 
 
 def test_clips_are_the_file_resampled_and_silent_beyond_its_end(data):
-    source = song_sources(data / "songs")[0]
+    source = SongFolder("songs").sources(data)[0]
     samples, _ = soundfile.read(source.path, dtype="float32")
-    clip = read_clip(source, 2.0, 1.0, 1, 44100)
-    assert np.array_equal(clip, samples[2 * 44100 : 3 * 44100, 1])
-    assert read_clip(source, 2.0, 1.0, 1, 22050).shape == (22050,)
-    end = read_clip(source, 9.5, 1.0, 0, 44100)
-    assert np.array_equal(end[:22050], samples[-22050:, 0])
+    clip = read_clip(source, 2.0, 1.0, [1, 0], 44100)
+    assert np.array_equal(clip, samples[2 * 44100 : 3 * 44100, ::-1])
+    assert read_clip(source, 2.0, 1.0, [1], 22050).shape == (22050, 1)
+    end = read_clip(source, 9.5, 1.0, [0], 44100)
+    assert np.array_equal(end[:22050], samples[-22050:, :1])
     assert not end[22050:].any()
-    assert not read_clip(source, 99.0, 1.0, 0, 44100).any()
+    assert not read_clip(source, 99.0, 1.0, [0], 44100).any()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_a_group_is_drawn_by_its_share_however_many_clips_it_has(data):
     folder.mkdir()
     for i in range(30):
         soundfile.write(folder / f"{i}.flac", 0.1 * np.ones(4000), 16000)
-    sources = song_sources(data / "songs") + solo_sources(folder, "vocals", "*.flac", share=0.5)
+    sources = SongFolder("songs").sources(data) + SoloFolder("voices", "vocals", "*.flac", share=0.5).sources(data)
     vocals = [s for s in sources if s.stem == "vocals"]
     chances = draw_chances(vocals)
     assert chances.sum() == pytest.approx(1)

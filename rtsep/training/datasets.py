@@ -1,81 +1,126 @@
-"""Where training sound comes from: songs with stem files, solo voices, single sounds. Read when asked for."""
+"""Where training sound comes from: songs with stem files, MUSDB18, MIR-1K, files of one stem. All are read lazily."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import soundfile
-import soxr
+from typing import Any, Protocol
 
 from rtsep.errors import OptionError
-from rtsep.types import F32, STEMS
+from rtsep.training.sources import Source, open_source
+from rtsep.types import STEMS
 
 _SOUND = {".ogg", ".wav", ".flac", ".mp3"}
 
 
-@dataclass(frozen=True)
-class Source:
-    """One recording of one stem. `song` groups the recordings that belong together, for splits and for true mixes;
-    `group` those that share the weight `share` when a stem is drawn: a thousand short clips must not drown ten songs.
-    """
+class Dataset(Protocol):
+    """A collection of recordings. `folder` is meant below a data folder; an absolute one is taken as it is."""
 
-    song: str
-    stem: str
-    path: Path
-    sample_rate: int
-    n_samples: int
-    channels: tuple[int, ...]
-    group: str = "songs"
+    def sources(self, data: Path) -> list[Source]:
+        """Its recordings, in the same order each time. Raises OptionError if there are none."""
+
+
+@dataclass(frozen=True)
+class SongFolder:
+    """Every `SONG/STEM.ogg` (or wav, flac, mp3) below `folder`, but for the songs named in `held_out`."""
+
+    folder: str
+    held_out: tuple[str, ...] = ()
     share: float = 1.0
 
-    @property
-    def seconds(self) -> float:
-        return self.n_samples / self.sample_rate
+    def sources(self, data: Path) -> list[Source]:
+        """Raises OptionError also for a held-out name that is no song there: a typing error must not leak a song."""
+        root = data / self.folder
+        paths = [p for p in sorted(root.rglob("*")) if p.suffix in _SOUND and p.stem in STEMS]
+        songs = {p.parent.name for p in paths}
+        if not songs:
+            raise OptionError(f"no songs under {root}: expected SONG/bass.ogg, SONG/drums.ogg, ...")
+        _check_held_out(self.held_out, songs, root, "song")
+        kept = [p for p in paths if p.parent.name not in self.held_out]
+        return [open_source(p, p.parent.name, p.stem, self.folder, self.share) for p in kept]
 
 
-def song_sources(folder: Path, held_out: Sequence[str] = ()) -> list[Source]:
-    """Every `SONG/STEM.ogg` (or wav, flac, mp3) below `folder`, but for the songs named in `held_out`.
+@dataclass(frozen=True)
+class Musdb:
+    """MUSDB18-HQ: `train/SONG/{mixture,bass,drums,vocals,other}.wav` and the same below `test`.
 
-    Raises OptionError if there is none, or if a held-out name is no song there: a typing error must not leak a song.
+    MUSDB18's own `SONG.stem.mp4` are converted to these files once, by the musdb package's `musdbconvert`.
     """
-    paths = [p for p in sorted(folder.rglob("*")) if p.suffix in _SOUND and p.stem in STEMS]
-    songs = {p.parent.name for p in paths}
-    if not songs:
-        raise OptionError(f"no songs under {folder}: expected SONG/bass.ogg, SONG/drums.ogg, ...")
-    if unknown := sorted(set(held_out) - songs):
-        raise OptionError(f"held-out song {unknown[0]!r} is not under {folder}: there are {', '.join(sorted(songs))}")
-    return [_source(p, p.parent.name, p.stem) for p in paths if p.parent.name not in held_out]
+
+    folder: str
+    subset: str = "train"
+    held_out: tuple[str, ...] = ()
+    share: float = 1.0
+
+    def sources(self, data: Path) -> list[Source]:
+        """Raises OptionError also where the files are still in the packed form."""
+        root = data / self.folder / self.subset
+        if packed := sorted(root.glob("*.stem.mp4")):
+            raise OptionError(f"{packed[0]} is packed: make wav files of all songs with musdb's musdbconvert")
+        return SongFolder(f"{self.folder}/{self.subset}", self.held_out, self.share).sources(data)
 
 
-def solo_sources(
-    folder: Path, stem: str, pattern: str, channels: Sequence[int] | None = None, share: float = 1.0
-) -> list[Source]:
+@dataclass(frozen=True)
+class SoloFolder:
     """Every file below `folder` that matches the glob `pattern`, as recordings of one stem with one share."""
-    paths = sorted(folder.glob(pattern))
-    if not paths:
-        raise OptionError(f"no sound under {folder} matches {pattern!r}")
-    group = f"{folder.name}/{pattern}"
-    return [replace(_source(p, p.stem, stem, channels), group=group, share=share) for p in paths]
+
+    folder: str
+    stem: str
+    pattern: str
+    channels: tuple[int, ...] | None = None
+    share: float = 1.0
+
+    def sources(self, data: Path) -> list[Source]:
+        root = data / self.folder
+        if self.stem not in STEMS:
+            raise OptionError(f"stem {self.stem!r} of {root} is none of {', '.join(STEMS)}: write one of these")
+        paths = sorted(root.glob(self.pattern))
+        if not paths:
+            raise OptionError(f"no sound under {root} matches {self.pattern!r}")
+        group = f"{self.folder}/{self.pattern}"
+        return [open_source(p, p.stem, self.stem, group, self.share, self.channels) for p in paths]
 
 
-def _source(path: Path, song: str, stem: str, channels: Sequence[int] | None = None) -> Source:
-    info = soundfile.info(path)
-    chosen = tuple(range(info.channels)) if channels is None else tuple(channels)
-    return Source(song, stem, path, info.samplerate, info.frames, chosen)
+@dataclass(frozen=True)
+class Mir1k:
+    """MIR-1K's voices: `SINGER_SONG_CLIP.ogg` (or wav), the voice alone on the right, its accompaniment not used.
+
+    `held_out` names singers.
+    """
+
+    folder: str
+    held_out: tuple[str, ...] = ()
+    share: float = 1.0
+
+    def sources(self, data: Path) -> list[Source]:
+        root = data / self.folder
+        paths = [p for p in sorted(root.glob("*_*_*")) if p.suffix in _SOUND]
+        singers = {_singer(p) for p in paths}
+        if not singers:
+            raise OptionError(f"no clips under {root}: expected SINGER_SONG_CLIP.wav, as in amy_1_01.wav")
+        _check_held_out(self.held_out, singers, root, "singer")
+        kept = [p for p in paths if _singer(p) not in self.held_out]
+        return [open_source(p, p.stem, "vocals", self.folder, self.share, [1]) for p in kept]
 
 
-def read_clip(source: Source, start_seconds: float, seconds: float, channel: int, sample_rate: int) -> F32:
-    """`seconds` of one channel at `sample_rate`, from `start_seconds` on; silence beyond the end of the file."""
-    n = round(seconds * sample_rate)
-    start = min(round(start_seconds * source.sample_rate), source.n_samples)
-    wanted = round(seconds * source.sample_rate)
-    samples, _ = soundfile.read(source.path, wanted, start, dtype="float32", always_2d=True)
-    mono = np.ascontiguousarray(samples[:, channel])
-    if source.sample_rate != sample_rate and mono.size:
-        mono = soxr.resample(mono, source.sample_rate, sample_rate)
-    out = np.zeros(n, np.float32)
-    out[: min(n, mono.size)] = mono[:n]
-    return out
+KINDS: Mapping[str, Callable[..., Dataset]] = {
+    "songs": SongFolder,
+    "musdb": Musdb,
+    "solo": SoloFolder,
+    "mir1k": Mir1k,
+}
+
+
+def dataset(kind: str, **options: Any) -> Dataset:
+    """A dataset from what a recipe says of it. Raises KeyError or TypeError for what no dataset has."""
+    return KINDS[kind](**{name: tuple(v) if isinstance(v, list) else v for name, v in options.items()})
+
+
+def _singer(path: Path) -> str:
+    return path.stem.partition("_")[0]
+
+
+def _check_held_out(held_out: tuple[str, ...], names: set[str], root: Path, what: str) -> None:
+    if unknown := sorted(set(held_out) - names):
+        raise OptionError(f"held-out {what} {unknown[0]!r} is not under {root}: there are {', '.join(sorted(names))}")

@@ -11,31 +11,22 @@ from rtsep.errors import OptionError
 from rtsep.frontend.bands import BandLayout
 from rtsep.model_file import FrontEndSpec
 from rtsep.training.augment import Remix
-from rtsep.training.datasets import Source, solo_sources, song_sources
+from rtsep.training.chain import Chain
+from rtsep.training.datasets import Dataset, SongFolder, dataset
+from rtsep.training.sources import Source
 
 SAMPLE_RATE = 44100
 
 
 @dataclass(frozen=True)
-class Solo:
-    """Files below the data folder that hold one stem alone."""
-
-    folder: str
-    stem: str
-    pattern: str
-    channels: tuple[int, ...] | None
-    share: float
-
-
-@dataclass(frozen=True)
 class SparseRecipe:
-    """How a sparse model is made. `text` is the file itself, kept in the model."""
+    """How a sparse model is made: from `songs` and other `datasets`. `text` is the file itself, kept in the model."""
 
     text: str
     seed: int
     songs: str
     held_out: tuple[str, ...]
-    solos: tuple[Solo, ...]
+    datasets: tuple[Dataset, ...]
     remix: Remix
     mixtures: int
     spec: FrontEndSpec
@@ -52,10 +43,8 @@ class SparseRecipe:
 
     def sources(self, data: Path) -> list[Source]:
         """The recordings that the recipe names, below the folder `data`."""
-        found = song_sources(data / self.songs, self.held_out)
-        for solo in self.solos:
-            found += solo_sources(data / solo.folder, solo.stem, solo.pattern, solo.channels, solo.share)
-        return found
+        datasets = (SongFolder(self.songs, self.held_out), *self.datasets)
+        return [source for collection in datasets for source in collection.sources(data)]
 
 
 def read_recipe(path: Path) -> SparseRecipe:
@@ -72,18 +61,16 @@ def read_recipe(path: Path) -> SparseRecipe:
 
 def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
     data, frontend, code, decode = table["data"], dict(table["frontend"]), table["dictionary"], table["decoder"]
-    solos = [
-        Solo(s["folder"], s["stem"], s["pattern"], tuple(s["channels"]) if "channels" in s else None, float(s["share"]))
-        for s in data.get("solo", [])
-    ]
+    # `data.solo` is short for sets of that kind.
+    sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
     kind, layout = frontend.pop("kind"), BandLayout(SAMPLE_RATE, **frontend.pop("bands", {}))
     return SparseRecipe(
         text=text,
         seed=int(table["seed"]),
         songs=data["songs"],
         held_out=tuple(data["held_out"]),
-        solos=tuple(solos),
-        remix=Remix(**table.get("remix", {})),
+        datasets=tuple(dataset(**options) for options in sets),
+        remix=_remix(**table.get("remix", {})),
         mixtures=int(data["mixtures"]),
         spec=FrontEndSpec(kind, layout, frontend),
         atoms=int(code["atoms"]),
@@ -97,3 +84,7 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
         ridge=float(decode["ridge"]),
         mask_exponent=float(decode["mask_exponent"]),
     )
+
+
+def _remix(chain: dict[str, float] | None = None, **options: Any) -> Remix:
+    return Remix(**options, chain=Chain(**(chain or {})))
