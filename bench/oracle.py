@@ -17,15 +17,10 @@ from _plot import add_plot_option, pyplot
 from _table import Row, bench_parser, publish
 from separation import read_stems, song_folders
 
-from rtsep.decoder.masks import ratio_masks
 from rtsep.evaluation.bsseval import median_sdr, mixture_sdr
-from rtsep.frontend.cqt import CQT
-from rtsep.frontend.features import ColumnGrid
+from rtsep.evaluation.ideal_masks import separate_ideally
 from rtsep.frontend.presets import PRESETS, build_preset
-from rtsep.frontend.stft import STFT
-from rtsep.types import F32, STEMS, Stems
-
-EXPONENT = 2.0  # of amplitudes: the Wiener filter; 1 scores about 1 dB less
+from rtsep.types import STEMS
 
 
 def main() -> None:
@@ -37,43 +32,13 @@ def main() -> None:
     rows = table_rows("mixture itself", "no separation", [mixture_sdr(t, t.sum(axis=0), rate) for t, rate in songs], {})
     for name in PRESETS:
         frontends = {rate: build_preset(name, rate) for _, rate in songs}
-        scores = [median_sdr(truth, separated(truth, frontends[rate]), rate) for truth, rate in songs]
+        scores = [median_sdr(truth, separate_ideally(truth, frontends[rate]), rate) for truth, rate in songs]
         latency = next(iter(frontends.values())).latency
         sizes: Row = {"latency_samples": latency, "latency_ms": 1e3 * latency / next(iter(frontends))}
         rows += table_rows(name, "rtsep, ideal masks", scores, sizes)
     publish(__doc__, rows, options.json)
     if options.plot:
         draw(rows, options.plot)
-
-
-def separated(truth: Stems, frontend: CQT | STFT) -> Stems:
-    """The mixture of `truth` `(n_stems, n_samples, n_channels)` taken apart by ideal masks, slice by slice."""
-    ends = frontend.slice_length
-    padded = np.pad(truth, ((0, 0), (ends, ends), (0, 0)))
-    out = np.zeros_like(padded)
-    nearest = ColumnGrid(frontend, 1).nearest_decoded
-    starts = range(0, padded.shape[1] - ends + 1, frontend.hop)
-    energies = column_energies(padded, frontend, starts)
-    for s, start in enumerate(starts):
-        coefficients = frontend.analyze(padded[:, start : start + ends].sum(axis=0))
-        columns = energies[..., s * frontend.columns_per_hop :][..., : frontend.n_columns]
-        masks = np.ascontiguousarray(ratio_masks(np.sqrt(columns), EXPONENT)[..., nearest])
-        stems = frontend.synthesize(frontend.apply_gains(coefficients, masks))
-        out[:, start + ends - frontend.output_length : start + ends] += stems
-    return out[:, ends : ends + truth.shape[1]]
-
-
-def column_energies(padded: Stems, frontend: CQT | STFT, starts: range) -> F32:
-    """Energies `(n_stems, n_channels, n_bands, columns)` of the true stems, all slices that hear a column summed."""
-    n_stems, _, n_channels = padded.shape
-    n_columns = (len(starts) - 1) * frontend.columns_per_hop + frontend.n_columns
-    energies = np.zeros((n_stems, n_channels, frontend.n_bands, n_columns), np.float32)
-    for s, start in enumerate(starts):
-        part = padded[:, start : start + frontend.slice_length].transpose(1, 0, 2).reshape(frontend.slice_length, -1)
-        power = frontend.band_power(frontend.analyze(part))
-        column = s * frontend.columns_per_hop
-        energies[..., column : column + frontend.n_columns] += power.reshape(n_stems, n_channels, *power.shape[1:])
-    return energies
 
 
 def table_rows(case: str, who: str, scores: list[np.ndarray], more: Row) -> list[Row]:
