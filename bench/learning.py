@@ -7,6 +7,7 @@ of the songs below FOLDER/songs. `energy` and `active_atoms` are means over patc
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -60,8 +61,7 @@ def main() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         if options.data is None:
-            (folder / "songs").mkdir()
-            (folder / "songs" / "demo").symlink_to(STEMS)
+            shutil.copytree(STEMS, folder / "songs" / "demo")
         rows = [measure(size, n_ranks, options.data or folder, folder) for n_ranks in (1, 2)]
     publish(__doc__, rows, options.json)
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"separator", "dictionary_file"},
     {"streaming", "engine", "io", "training"},
     {"stem_stream"},
-    {"file_job", "progress", "evaluation"},
+    {"file_job", "progress", "evaluation", "atom_sheet"},
     {"run_report"},
     {"commands"},
     {"cli"},
