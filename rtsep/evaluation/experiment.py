@@ -143,8 +143,8 @@ def _judged(songs: Sequence[Song], chosen: Sequence[Method], processes: int) -> 
 
 
 def _start_worker() -> None:
-    """An interruption ends a worker without a word: the process that leads it speaks."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Leave interruptions to the process that leads: it ends its workers, and says so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     use_one_thread()
 
 
