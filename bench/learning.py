@@ -7,6 +7,7 @@ of the songs below FOLDER/songs. `energy` and `active_atoms` are means over patc
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -72,7 +73,9 @@ def measure(size: Size, n_ranks: int, data: Path, folder: Path) -> Row:
     recipe.write_text(RECIPE.format(atoms=size.atoms, mixtures=60 * size.minutes // SECONDS, seconds=SECONDS))
     command = ["-m", "rtsep.cli", "train", "dictionary", str(recipe), "--data", str(data), "--out", str(out)]
     start = time.perf_counter()
-    subprocess.run(["mpirun", "-n", str(n_ranks), sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # Open MPI is beside Python
+    launcher = ["mpirun", "-n", str(n_ranks), sys.executable]
+    subprocess.run([*launcher, *command], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PATH": path})
     seconds = time.perf_counter() - start
     learned = load_dictionary(out)
     return {

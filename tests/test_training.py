@@ -1,5 +1,7 @@
 """Training, end to end on real stems: the same recipe and data give the same model, and held out is held out."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -7,11 +9,17 @@ import demo_song
 import numpy as np
 import pytest
 import soundfile
+from sound_files import assert_one_line
 
+from rtsep.dictionary_file import LearnedDictionary
 from rtsep.errors import OptionError
 from rtsep.separator import SparseSeparator
+from rtsep.sparse.learning import encode, energy_of
 from rtsep.training.augment import Mixer, Remix, draw_chances
 from rtsep.training.datasets import SoloFolder, SongFolder
+from rtsep.training.examples import draw_examples, mixture_patches
+from rtsep.training.fit_decoder import check_dictionary
+from rtsep.training.fit_dictionary import fit_dictionary
 from rtsep.training.fit_sparse import fit_sparse
 from rtsep.training.recipe import read_recipe
 from rtsep.training.sources import read_clip
@@ -80,6 +88,38 @@ def test_a_model_trained_on_one_half_of_a_song_separates_the_other(data):
     true = truth[:, context + inside.start : context + inside.stop]
     gains = 10 * np.log10(np.sum((true.sum(axis=0) - true) ** 2, (1, 2)) / np.sum((stems - true) ** 2, (1, 2)))
     assert np.median(gains) > 2.0
+
+
+def test_a_decoder_is_refused_a_dictionary_of_other_patches(data):
+    recipe = read_recipe(data / "recipe.toml")
+    atoms = np.zeros((2, recipe.patch_columns, 4), np.float32)
+    learned = LearnedDictionary(44100, recipe.spec, recipe.compression, atoms, np.ones(2, np.float32))
+    check_dictionary(recipe, learned)
+    for wrong, words in (
+        (replace(learned, sample_rate=48000), "sample rate 48000"),
+        (replace(learned, spec=replace(learned.spec, kind="cqt")), "front end"),
+        (replace(learned, atoms=atoms[:, 1:]), "patch_columns 2 of the dictionary, 3 of the recipe"),
+        (replace(learned, compression=0.3), "compression 0.3"),
+    ):
+        with pytest.raises(OptionError, match=words) as caught:
+            check_dictionary(recipe, wrong)
+        assert_one_line(caught.value, "learn the dictionary by this recipe")
+
+
+def test_a_dictionary_says_how_good_it_is(data):
+    recipe = read_recipe(data / "recipe.toml")
+    mixer = Mixer(recipe.sources(data), recipe.remix, 44100, recipe.seed)
+    cut = partial(mixture_patches, spec=recipe.spec, patch_columns=3, compression=recipe.compression)
+    examples, shard = draw_examples(cut, mixer, 2)
+    learned = fit_dictionary(recipe, examples.patches, shard, lambda *_: None)
+    assert shard.total == len(examples) == 506
+    matrix = learned.atoms.reshape(48, -1)
+    codes = encode(matrix, examples.patches, recipe.learning_sparsity, 1e-4)
+    assert learned.notes["energy"] == pytest.approx(
+        energy_of(matrix, examples.patches, codes, recipe.learning_sparsity).mean(), rel=2e-3
+    )
+    assert np.allclose(learned.usage, (codes > 0).mean(axis=0), atol=0.02)
+    assert learned.notes["active_atoms"] == pytest.approx(np.count_nonzero(codes) / 506, rel=0.02)
 
 
 def test_held_out_songs_are_never_among_the_sources(data):
