@@ -1,6 +1,7 @@
 """How fast are the front ends, forward and back, and how exact, beside nsgt's sliCQ and librosa's CQT?
 
-Stereo on one thread, `x_realtime` a channel; slice by slice with overlap-add; best of repeats, taken in turn.
+Stereo on one thread, `x_realtime` a channel; with overlap-add, slice by slice but where it is said; best of repeats,
+taken in turn.
 `times_floor` compares with what the arithmetic and the bytes must take on this machine: at the speed of its matrix
 product, and of a copy in its nearest cache.
 
@@ -25,6 +26,7 @@ import numpy as np
 import soundfile
 from _floor import Machine, analyze_cost, best_seconds, gains_cost, measure_machine, power_cost, synthesize_cost
 from _table import Row, bench_parser, publish
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -52,6 +54,7 @@ def main() -> None:
 def round_trips(audio: Signal, repeats: int) -> list[Row]:
     """Speed and error of the whole way there and back."""
     cases = [(name, "rtsep", through(build_preset(name), audio)) for name in PRESETS]
+    cases += [("cqt, four slices in a call", "rtsep", through(build_preset("cqt"), audio, 4))]
     cases += [("cqt in float64", "rtsep", through(build_preset("cqt", dtype=np.float64), audio))]
     cases += peers(audio)
     times = best_seconds([trip for _, _, trip in cases], repeats)
@@ -68,21 +71,23 @@ def round_trips(audio: Signal, repeats: int) -> list[Row]:
     return rows
 
 
-def through(frontend: CQT | STFT, audio: Signal) -> RoundTrip:
-    """Every slice analysed, synthesised and overlap-added."""
-    padded = np.pad(audio, ((frontend.slice_length, frontend.slice_length), (0, 0))).astype(frontend.dtype)
-    coefficients = frontend.analyze(padded[: frontend.slice_length])
+def through(frontend: CQT | STFT, audio: Signal, together: int = 1) -> RoundTrip:
+    """Every slice analysed, synthesised and overlap-added, `together` of them in a call."""
+    ends = frontend.slice_length + together * frontend.hop
+    padded = np.pad(audio, ((ends, ends), (0, 0))).astype(frontend.dtype)
+    slices = sliding_window_view(padded, frontend.slice_length, axis=0)[:: frontend.hop].swapaxes(1, 2)
+    coefficients = frontend.analyze(slices[:together])
     back = frontend.synthesize(coefficients)
-    starts = range(0, len(padded) - frontend.slice_length + 1, frontend.hop)
 
     def trip() -> NDArray[np.float64]:
         out = np.zeros_like(padded)
-        for start in starts:
-            end = start + frontend.slice_length
-            frontend.analyze(padded[start:end], coefficients)
+        for first in range(0, len(slices) - together + 1, together):
+            frontend.analyze(slices[first : first + together], coefficients)
             frontend.synthesize(coefficients, back)
-            out[end - frontend.output_length : end] += back
-        return out[frontend.slice_length :][: len(audio)].astype(float)
+            for s, part in enumerate(back, start=first):
+                end = s * frontend.hop + frontend.slice_length
+                out[end - frontend.output_length : end] += part
+        return out[ends:][: len(audio)].astype(float)
 
     return trip
 
