@@ -6,6 +6,7 @@ from convolution_reference import make_problem
 
 from rtsep.sparse.convolution_kernels import (
     dot,
+    exact_dot,
     pick,
     relax,
     shrink,
@@ -124,6 +125,8 @@ def test_products_are_those_of_numpy():
     small_times(*active.band, active.atoms.values, out)
     np.testing.assert_allclose(out, active.gram @ active.atoms.values, atol=1e-5)
     assert dot(active.slopes, out) == pytest.approx(float(active.slopes @ out), rel=1e-4)
+    expected = float(active.slopes.astype(np.float64) @ out.astype(np.float64))
+    assert exact_dot(active.slopes, out) == pytest.approx(expected, rel=1e-12)
 
 
 @both_signs

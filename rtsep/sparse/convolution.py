@@ -100,8 +100,8 @@ class Convolution:
         """Inner products `(n_positions, n_atoms)` of what `surrounded` gives with an atom at each position."""
         n_positions = max(len(steps) - self.reach + 1, 0)
         windows = as_strided(steps, (n_positions, self.matrix.shape[1]), steps.strides, writeable=False)
-        # Copied, as BLAS takes no rows that overlap; in this order it gives plain matrix products.
-        return np.ascontiguousarray(windows) @ self.matrix.T
+        # Copied, as BLAS takes no rows that overlap. In this order it reads the atoms once, row by row.
+        return np.ascontiguousarray((self.matrix @ np.ascontiguousarray(windows).T).T)
 
     def reconstruct(self, codes: F32, n_columns: int) -> F32:
         """Columns `(n_columns, n_bands)` that codes `(n_positions, n_atoms)` make inside the stretch."""

@@ -125,6 +125,15 @@ def small_times(small: Any, begin: Any, first: Any, last: Any, vector: Any, out:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def exact_dot(left: Any, right: Any) -> Any:
+    """left · right of float32 vectors, in float64."""
+    total = 0.0
+    for k in range(left.size):
+        total += np.float64(left[k]) * np.float64(right[k])
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def dot(left: Any, right: Any) -> Any:
     total = ZERO
     for k in range(left.size):

@@ -14,7 +14,7 @@ import numpy as np
 
 from rtsep.errors import OptionError
 from rtsep.sparse.convolution import Convolution
-from rtsep.sparse.convolution_kernels import pick, relax, small_times, solve_inside, subtract_atoms
+from rtsep.sparse.convolution_kernels import exact_dot, pick, relax, small_times, solve_inside, subtract_atoms
 from rtsep.sparse.convolution_working_set import I64, WorkingSet
 from rtsep.types import F32
 
@@ -58,8 +58,8 @@ class _Stretch:
 
     def relative_gap(self, residual: F32, values: F32, corr: F32) -> float:
         """The gap of the code `values`, from the residual that it leaves and what correlates with that."""
-        squared = float(np.sum(residual * residual, dtype=np.float64))
-        alignment = float(np.sum(self.steps * residual, dtype=np.float64))
+        squared: float = exact_dot(residual.ravel(), residual.ravel())
+        alignment: float = exact_dot(self.steps.ravel(), residual.ravel())
         lam = float(self.lam)
         energy = 0.5 * squared + lam * float(np.sum(np.abs(values), dtype=np.float64))
         if energy <= 0.0:
