@@ -16,6 +16,7 @@ from rtsep.errors import OptionError
 from rtsep.separator import SparseSeparator
 from rtsep.sparse.learning import encode, energy_of
 from rtsep.training.augment import Mixer, Remix, draw_chances
+from rtsep.training.chain import Chain
 from rtsep.training.datasets import SoloFolder, SongFolder
 from rtsep.training.examples import draw_examples, mixture_patches
 from rtsep.training.fit_decoder import check_dictionary
@@ -164,6 +165,36 @@ def test_recipes_that_cannot_be_used_are_one_clear_line(tmp_path: Path, text, wo
         read_recipe(path)
     with pytest.raises(OptionError, match="cannot be read"):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_a_recipe_names_other_datasets_and_a_mixing_chain(data):
+    more = """
+    [[data.set]]
+    kind = "songs"
+    folder = "songs"
+    held_out = ["First"]
+    share = 0.5
+    [[data.solo]]
+    folder = "songs/First"
+    stem = "vocals"
+    pattern = "v*.flac"
+    channels = [1]
+    share = 0.1
+    [remix.chain]
+    room = 0.25
+    """
+    path = data / "more.toml"
+    path.write_text(dedent(RECIPE) + dedent(more))
+    recipe = read_recipe(path)
+    assert recipe.remix == Remix(seconds=3.0, same_song_chance=0.5, chain=Chain(room=0.25))
+    sources = recipe.sources(data)
+    shares = {(s.song, s.share) for s in sources}
+    assert shares == {("First", 1.0), ("Second", 0.5), ("vocals", 0.1)}
+    assert [s.channels for s in sources if s.song == "vocals"] == [(1,)]
+    for wrong in (('songs"\nfolder', 'song"\nfolder'), ("room", "rooms"), ('held_out = ["First', 'held = ["First')):
+        path.write_text((dedent(RECIPE) + dedent(more)).replace(*wrong))
+        with pytest.raises(OptionError, match="compare with those in recipes/"):
+            read_recipe(path)
 
 
 def test_recipes_in_the_repository_can_be_read():

@@ -38,7 +38,7 @@ def through_chain(samples: Audio, chain: Chain, sample_rate: int, rng: np.random
     if level < 1e-5:
         return samples
     if rng.random() < chain.equalizer:
-        samples = equalize(samples, _bands(chain.equalizer_db, rng), sample_rate)
+        samples = equalize(samples, _bands(chain.equalizer_db, sample_rate, rng), sample_rate)
     if rng.random() < chain.compressor:
         threshold = 20 * np.log10(_rms(samples)) + rng.uniform(-6, 6)
         attack, release = np.exp(rng.uniform(np.log([0.001, 0.05]), np.log([0.03, 0.4])))
@@ -63,11 +63,11 @@ def through_limiter(stems: Stems, chain: Chain, sample_rate: int, rng: np.random
     return limit(stems, peak * 10 ** (-rng.uniform(0, 12) / 20), seconds, sample_rate)
 
 
-def _bands(most_db: float, rng: np.random.Generator) -> list[Band]:
-    """Two shelves and two peaks, each anywhere in its range."""
+def _bands(most_db: float, sample_rate: int, rng: np.random.Generator) -> list[Band]:
+    """Two shelves and two peaks, each anywhere in its range as far as the sample rate has room for it."""
 
     def between(low: float, high: float) -> float:
-        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        return float(min(np.exp(rng.uniform(np.log(low), np.log(high))), 0.45 * sample_rate))
 
     def gain() -> float:
         return float(rng.uniform(-most_db, most_db))
