@@ -1,4 +1,4 @@
-"""Nonnegative sparse codes of many columns: argmin over a >= 0 of E(a) = ½‖x - Φa‖² + λ Σa.
+"""Sparse codes of many columns: argmin over a of E(a) = ½‖x - Φa‖² + λ‖a‖₁, with a >= 0 or of both signs.
 
 The solvers see E through the Gram G = ΦᵀΦ, the correlations c = Φᵀx and ‖x‖² only. Every column is solved from
 zero, on its own: its code has the same bits whatever is solved beside it.
@@ -7,17 +7,20 @@ zero, on its own: its code has the same bits whatever is solved beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import AudioError, ModelError, OptionError
-from rtsep.sparse.kernels import cd_columns
-from rtsep.sparse.lca_kernel import lca_columns
+from rtsep.sparse.cd_kernel import cd_columns
+from rtsep.sparse.lca_kernel import lca_columns, lca_trajectory
 from rtsep.sparse.workspace import Workspace
 from rtsep.types import F32
 
-__all__ = ["SparseCodes", "Workspace", "lca_rate", "solve_cd", "solve_lca"]
+__all__ = ["SparseCodes", "Threshold", "Workspace", "lca_energies", "lca_rate", "solve_cd", "solve_lca"]
+
+Threshold = Literal["soft", "hard"]
 
 # Far beyond what any column needs; a gap above the tolerance would tell that they were reached.
 MAX_ROUNDS = 1_000
@@ -27,7 +30,10 @@ POWER_ITERATIONS = 1_000
 
 @dataclass(frozen=True, eq=False)
 class SparseCodes:
-    """Codes `(n_columns, n_atoms)`, and each column's relative duality gap and iterations."""
+    """Codes `(n_columns, n_atoms)`, and each column's relative duality gap and iterations.
+
+    After dynamics with the hard threshold, which has no dual, `gap` is the fixed-point residual max |τ du/dt| / λ.
+    """
 
     codes: F32
     gap: F32
@@ -42,6 +48,8 @@ def solve_cd(
     tol: float = 1e-3,
     workspace: Workspace | None = None,
     out: F32 | None = None,
+    *,
+    nonnegative: bool = True,
 ) -> SparseCodes:
     """Codes by coordinate descent on a growing working set, until the duality gap is at most `tol` of E.
 
@@ -54,7 +62,10 @@ def solve_cd(
     _check_arrays(gram, corr, energy)
     space = _space(workspace, gram)
     result = _empty_result(corr, out)
-    cd_columns(gram, corr, energy, np.float32(lam), tol, MAX_ROUNDS, space, result.codes, result.gap, result.iterations)
+    cd_columns(
+        gram, corr, energy, np.float32(lam), _lower(lam, nonnegative), tol, MAX_ROUNDS, space,
+        result.codes, result.gap, result.iterations,
+    )  # fmt: skip
     return result
 
 
@@ -66,26 +77,55 @@ def solve_lca(
     tol: float = 1e-3,
     workspace: Workspace | None = None,
     out: F32 | None = None,
+    *,
     rate: float | None = None,
+    nonnegative: bool = True,
+    threshold: Threshold = "soft",
+    max_steps: int = MAX_STEPS,
 ) -> SparseCodes:
-    """Codes by the locally competitive algorithm with a soft threshold, to the same duality gap as `solve_cd`.
+    """Codes by the locally competitive algorithm, τ du/dt = c - u - (G - I) a from u = 0, atoms of unit norm.
 
-    u <- u + rate · (c - u - (G - I) a), a = max(u - λ, 0), from u = 0 (Rozell, Johnson, Baraniuk, Olshausen, "Sparse
-    coding via thresholding and local competition in neural circuits", 2008). `rate` is dt/τ: by default `lca_rate`,
-    which costs a power iteration, so compute it once a dictionary. Arguments and errors else are those of `solve_cd`.
+    Rozell, Johnson, Baraniuk, Olshausen, "Sparse coding via thresholding and local competition in neural circuits",
+    2008. `rate` is dt/τ: by default `lca_rate`, which costs a power iteration, so compute it once a dictionary.
+    The soft threshold, a = u ∓ λ beyond ±λ, ends at the optimum of E, to the same duality gap as `solve_cd`. The hard
+    one, a = u beyond ±λ, ends where u no longer moves, max |τ du/dt| <= tol · λ: a point where no small step lowers
+    ½‖x - Φa‖² + ½λ²‖a‖₀, one of many; it may go on for long where atoms resemble each other, hence `max_steps`.
+    Arguments and errors else are those of `solve_cd`.
     """
     _check_options(lam, tol)
     _check_arrays(gram, corr, energy)
-    rate = lca_rate(gram) if rate is None else rate
-    if not 0.0 < rate <= 1.0:
-        raise OptionError(f"rate {rate}: dt/τ must be above 0 and at most 1; leave it out to have it computed")
     space = _space(workspace, gram)
     result = _empty_result(corr, out)
     lca_columns(
-        gram, corr, energy, np.float32(lam), tol, np.float32(rate), MAX_STEPS, space,
-        result.codes, result.gap, result.iterations,
+        gram, corr, energy, np.float32(lam), _lower(lam, nonnegative), tol, _checked_rate(gram, rate), max_steps,
+        _is_hard(threshold), space, result.codes, result.gap, result.iterations,
     )  # fmt: skip
     return result
+
+
+def lca_energies(
+    gram: F32,
+    corr: F32,
+    energy: F32,
+    lam: float,
+    steps: int,
+    *,
+    rate: float | None = None,
+    nonnegative: bool = True,
+    threshold: Threshold = "soft",
+) -> NDArray[np.float64]:
+    """E after 0..`steps` steps of the dynamics, `(n_columns, steps + 1)`: ½‖x - Φa‖² and λ‖a‖₁, or hard ½λ²‖a‖₀.
+
+    Arguments and errors are those of `solve_lca`.
+    """
+    _check_options(lam, tol=1e-3)
+    _check_arrays(gram, corr, energy)
+    trajectory = np.empty((len(corr), steps + 1))
+    lca_trajectory(
+        gram, corr, energy, np.float32(lam), _lower(lam, nonnegative), _checked_rate(gram, rate),
+        _is_hard(threshold), Workspace.plan(len(gram)), trajectory,
+    )  # fmt: skip
+    return trajectory
 
 
 def lca_rate(gram: F32) -> float:
@@ -102,6 +142,24 @@ def lca_rate(gram: F32) -> float:
             break
         vector = image
     return min(1.0, 1.8 / eigenvalue)
+
+
+def _lower(lam: float, nonnegative: bool) -> np.float32:
+    """The gradient at which an atom at zero would become negative."""
+    return np.float32(-np.inf if nonnegative else -lam)
+
+
+def _is_hard(threshold: Threshold) -> bool:
+    if threshold not in get_args(Threshold):
+        raise OptionError(f"threshold {threshold!r} is not known: choose {' or '.join(get_args(Threshold))}")
+    return threshold == "hard"
+
+
+def _checked_rate(gram: F32, rate: float | None) -> np.float32:
+    rate = lca_rate(gram) if rate is None else rate
+    if not 0.0 < rate <= 1.0:
+        raise OptionError(f"rate {rate}: dt/τ must be above 0 and at most 1; leave it out to have it computed")
+    return np.float32(rate)
 
 
 def _check_options(lam: float, tol: float) -> None:
