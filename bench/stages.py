@@ -101,12 +101,12 @@ def timed(function: Callable[..., Any], stage: str, clock: Clock, counts: list[f
 
 
 def costs(separator: SparseSeparator, n_active: float) -> dict[str, Cost]:
-    """What each stage must compute and touch for a stereo chunk; matrices are read once for each slice."""
+    """What each stage must compute and touch for a stereo chunk, whose patches are all coded together."""
     frontend, shape, model = separator._frontend, separator.shape, separator.model
     grid = ColumnGrid(frontend, model.patch_columns)
     channels, stems, all_slices = 2, len(separator.stems), shape.context_slices + shape.slices
     n_atoms, n_features = len(model.atoms), model.patch_columns * frontend.n_bands
-    rows = channels * grid.decoded.size
+    rows = channels * grid.decoded.size * shape.slices
     n_out = model.decoder.shape[1]
     sums = channels * frontend.n_bands * (grid.history + grid.n_columns)
     coded = {
@@ -118,15 +118,15 @@ def costs(separator: SparseSeparator, n_active: float) -> dict[str, Cost]:
         "solve": Cost(2 * rows * n_atoms * n_active, 4 * rows * n_atoms * (n_active + 2)),
         "decode": Cost(2 * rows * n_out * n_active, 4 * rows * n_out * (n_active + 1)),
         "masks": Cost(4 * rows * n_out, 8 * rows * n_out),
-        "gains": gains_cost(frontend) * (channels * (stems - 1)),
-        "synthesize": synthesize_cost(frontend) * (channels * stems),
     }
     samples = stems * shape.output_length * channels
     return {
         "analyze": analyze_cost(frontend) * (channels * all_slices),
         "band power": power_cost(frontend) * (channels * all_slices),
-        "patches": Cost(2 * sums, 8 * sums + 4 * rows * n_features) * all_slices,
-        **{stage: cost * shape.slices for stage, cost in coded.items()},
+        "patches": Cost(2 * sums, 8 * sums + 4 * channels * grid.decoded.size * n_features) * all_slices,
+        **coded,
+        "gains": gains_cost(frontend) * (channels * stems * shape.slices),
+        "synthesize": synthesize_cost(frontend) * (channels * stems * shape.slices),
         "overlap-add": Cost(samples, 12 * samples),
     }
 

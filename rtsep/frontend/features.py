@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rtsep.frontend import kernels
 from rtsep.types import C64, F32, Audio
 
 # A column is decoded if the newest slice touches it and the slices so far give it this share of a full column's weight:
@@ -75,12 +76,11 @@ class Columns:
         divided by the sum of their squared windows.
         """
         grid = self._grid
-        self._sum[:, :, : -grid.hop] = self._sum[:, :, grid.hop :]
-        self._sum[:, :, -grid.hop :] = 0
-        self._sum[:, :, grid.history :] += power
-        energy = self._sum / grid.weight
-        starts = grid.decoded[:, None] + np.arange(grid.patch_columns)
-        return np.ascontiguousarray(np.moveaxis(energy[:, :, starts], 1, 3))
+        kernels.push_columns(power, grid.hop, self._sum)
+        n_channels, n_bands = power.shape[:2]
+        patches = np.empty((n_channels, grid.decoded.size, grid.patch_columns, n_bands), np.float32)
+        kernels.cut_patches(self._sum, grid.weight, grid.decoded, patches)
+        return patches
 
 
 def compress(power: F32, exponent: float) -> F32:

@@ -185,3 +185,29 @@ def blend_gains(bins: Any, lower: Any, rise: Any, gains: Any, masked: Any) -> No
                 gain = g[lower[m]] + rise[m] * (g[lower[m] + 1] - g[lower[m]])
                 y[2 * m] = x[2 * m] * gain
                 y[2 * m + 1] = x[2 * m + 1] * gain
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def push_columns(power: Any, hop: int, energy: Any) -> None:
+    """Move `energy` `(channels, bands, columns)` on by `hop` columns and add `power` to the newest ones."""
+    n = energy.shape[2]
+    history = n - power.shape[2]
+    for c in range(energy.shape[0]):
+        for k in range(energy.shape[1]):
+            row = energy[c, k]
+            for t in range(n - hop):
+                row[t] = row[t + hop]
+            row[n - hop :] = 0
+            for t in range(power.shape[2]):
+                row[history + t] += power[c, k, t]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cut_patches(energy: Any, weight: Any, first: Any, patches: Any) -> None:
+    """patches[c, d, t, k] = energy[c, k, first[d] + t] / weight[first[d] + t]."""
+    for c in range(patches.shape[0]):
+        for d in range(patches.shape[1]):
+            for t in range(patches.shape[2]):
+                column = first[d] + t
+                for k in range(patches.shape[3]):
+                    patches[c, d, t, k] = energy[c, k, column] / weight[column]
