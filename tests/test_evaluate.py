@@ -103,7 +103,7 @@ def test_the_command_prints_tables_and_writes_json_and_figures(data: Path, tmp_p
     program = [sys.executable, "-W", "error", "-m", "rtsep.cli", "evaluate", *options, *outputs]
     done = subprocess.run(list(map(str, program)), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "100 % done"), done.stderr
-    for text in ("SDR: medians over 2 songs", "ideal mask", "HPSS", "REPET-SIM", "second: vocals not judged", "> 100"):
+    for text in ("SDR: medians over 2 songs", "ideal mask", "HPSS", "REPET-SIM", "second: vocals not judged"):
         assert text in done.stdout
     document = json.loads((tmp_path / "out.json").read_text())
     assert [song["absent"] for song in document["songs"]] == [[], ["vocals"]]

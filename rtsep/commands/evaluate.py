@@ -176,9 +176,7 @@ def _texts(rows: dict[str, dict[str, Summary]], statistic: str, intervals: bool)
 
 
 def _text(figure: Figure, interval: bool) -> str:
-    """`1.2`, and its interval below it. The mixture's SAR has no bound but rounding."""
-    if figure.value > 100:
-        return "> 100"
+    """`1.2`, and its interval below it."""
     known = interval and math.isfinite(figure.low)
     return f"{figure.value:.1f}" + (f"\n[{figure.low:.1f}, {figure.high:.1f}]" if known else "")
 

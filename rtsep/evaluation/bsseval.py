@@ -4,8 +4,8 @@ Conventions are museval's: windows of 1 s without overlap, an incomplete last on
 window), distortion filters of 512 taps found once for the whole song, no search for a better order of the stems, and
 a stem's figure is the median over the windows. A window in which any stem, true or estimated, is all zeros (to
 museval: its channels add up to zero) is NaN for every stem, and medians pass over NaN. A stem whose truth is
-silent throughout cannot be judged: its scores are NaN, and the others are judged as though it were not there. That the
-figures are museval's is held by the tests; museval itself would need 15 GB for a song of five minutes.
+silent throughout cannot be judged: its scores are NaN, and the others are judged as though it were not there. SDR is
+museval's to the last digits, the others to some hundredths of a dB (see `projections`); the tests hold them to it.
 
 Stöter, Liutkus, Ito: "The 2018 Signal Separation Evaluation Campaign" (LVA/ICA 2018); Vincent, Gribonval, Févotte:
 "Performance measurement in blind audio source separation" (IEEE TASLP 2006).

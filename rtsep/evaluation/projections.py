@@ -4,23 +4,22 @@ An estimate ŝ of stem j is projected on what filters of 512 taps can make of th
 stems: ŝ = s + e_spat + e_interf + e_artif, with s + e_spat the first projection and s + e_spat + e_interf the second.
 Every measure is a ratio of energies of these parts, window by window; the filters are found once for the whole song.
 
-The figures are museval's. It holds the spectra of the whole song and solves the same equations for each stem anew: some
-50 MB and a second for every second of stereo. Here correlations are summed block by block, one factorization serves
-all estimates of a song, and energies are taken from spectra (Parseval).
+Where the equations have one solution, the figures are museval's, to some hundredths of a dB. Where they have not,
+museval solves them all the same: songs from lossy files then get a SIR of -30 dB and a SAR of 0. It also holds the
+spectra of the whole song and solves for each stem anew: some 50 MB and a second for every second of stereo. Here
+correlations are summed block by block, one factorization serves all estimates of a song, and energies are taken from
+spectra (Parseval).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, toeplitz
-
-from rtsep.errors import AudioError
+from scipy.linalg import cho_factor, cho_solve, toeplitz
 
 F64 = NDArray[np.float64]
 C128 = NDArray[np.complex128]
@@ -28,9 +27,10 @@ AnyAudio = NDArray[np.floating[Any]]
 FILTER_TAPS = 512
 _BLOCK_FFT = 8192
 _BATCH = 16
-# Shares of the mean energy that are added to the diagonal; the first that makes it solvable is taken. Stems without
-# treble, or with two equal channels, leave the equations without one solution, but any of them projects alike.
-_RIDGES = (1e-13, 1e-11, 1e-9, 1e-7)
+# Added to the diagonal, of the mean energy: as if all true stems had white noise 70 dB below them. Without it, stems
+# that were low-passed (by a lossy format) or have equal channels leave the filters free where the stems have nothing;
+# there they become huge, and what a window's edges put there drowns all else.
+_RIDGE = 1e-7
 
 
 class Projector:
@@ -131,13 +131,8 @@ def _factor(lags: F64) -> Any:
         for j in range(n):
             gram[i, :, j] = toeplitz(lags[i, j], lags[j, i])
     matrix = gram.reshape(n * n_taps, n * n_taps)
-    mean = np.trace(matrix) / len(matrix)
-    for ridge in _RIDGES:
-        solvable = matrix.copy()
-        solvable[np.diag_indices_from(matrix)] += ridge * mean
-        with suppress(LinAlgError):
-            return cho_factor(solvable, lower=True, overwrite_a=True)
-    raise AudioError("the true stems' correlations cannot be solved for: their samples are too large or too small")
+    matrix[np.diag_indices_from(matrix)] += _RIDGE * np.trace(matrix) / len(matrix)
+    return cho_factor(matrix, lower=True, overwrite_a=True)
 
 
 def _correlations(left: AnyAudio, right: AnyAudio) -> F64:
