@@ -167,6 +167,17 @@ def test_one_scorer_judges_many_estimates() -> None:
     assert [scorer.scores(e) for e in estimates] == [evaluate(truth, e, RATE, NAMES) for e in estimates]
 
 
+def test_windows_that_do_not_count_are_left_out_of_that_stem_alone() -> None:
+    truth = noise(2, 3 * RATE, 1)
+    estimate = truth + 0.3 * noise(2, 3 * RATE, 1, seed=11)
+    counted = np.array([[True, True, True], [True, False, True]])
+    whole = evaluate(truth, estimate, RATE, NAMES)
+    scores = SongScorer(truth, RATE, NAMES, counted).scores(estimate)
+    assert scores[0] == whole[0]
+    assert np.isnan(scores[1].sdr_by_window).tolist() == [False, True, False]
+    assert scores[1].sdr == pytest.approx(np.median(np.array(whole[1].sdr_by_window)[[0, 2]]))
+
+
 def test_scores_name_their_stem() -> None:
     truth = noise(2, RATE, 1)
     scores = evaluate(truth, truth + 0.1 * noise(2, RATE, 1, seed=9), RATE, NAMES)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from rtsep.errors import AudioError, OptionError
-from rtsep.evaluation.songs import absent_stems, find_songs, read_song
+from rtsep.evaluation.songs import absent_stems, find_songs, read_song, sounding_windows
 from rtsep.types import STEMS
 
 RATE = 8000
@@ -61,6 +61,15 @@ def test_a_stem_60_db_below_the_mixture_is_absent_and_one_a_little_louder_is_not
     assert recording.absent == ("vocals",)
     assert not recording.truth[2].any()
     assert (recording.mixture - recording.truth.sum(axis=0)).any()
+
+
+def test_windows_in_which_a_stem_is_but_noise_do_not_count_for_it(tmp_path: Path) -> None:
+    sound = write_song(tmp_path / "song", samples=3 * RATE + 9)
+    quiet = sound[1].copy()
+    quiet[RATE : 2 * RATE] *= 1e-4
+    soundfile.write(tmp_path / "song" / "drums.wav", quiet, RATE, subtype="FLOAT")
+    counted = sounding_windows(read_song(find_songs(tmp_path)[0]))
+    assert counted.tolist() == [[True] * 3, [True, False, True], [True] * 3, [True] * 3]
 
 
 def test_songs_are_chosen_by_name(tmp_path: Path) -> None:

@@ -80,17 +80,26 @@ def evaluate(truth: AnyAudio, estimate: AnyAudio, sample_rate: int, stems: Seque
 class SongScorer:
     """The true stems `(n_stems, n_samples, n_channels)` of a song, `stems` their names, to judge estimates against.
 
+    `counted` `(n_stems, n_windows)` says which windows of a stem count; all of them if it is not given.
+
     Making it takes a few seconds, an estimate some 5 % of the song's length. Raises AudioError for no samples, and for
     samples that are not finite.
     """
 
-    def __init__(self, truth: AnyAudio, sample_rate: int, stems: Sequence[str] = STEMS) -> None:
+    def __init__(
+        self,
+        truth: AnyAudio,
+        sample_rate: int,
+        stems: Sequence[str] = STEMS,
+        counted: NDArray[np.bool_] | None = None,
+    ) -> None:
         _check(truth, truth, sample_rate)
         if len(stems) != len(truth):
             raise AudioError(f"{len(stems)} stem names for {len(truth)} stems: there must be one for each")
         self._truth = truth
         self._rate = sample_rate
         self._stems = tuple(stems)
+        self._counted = counted
         self._heard = ~silent(truth)
         self._projector = Projector(truth[self._heard], sample_rate) if self._heard.any() else None
 
@@ -104,6 +113,8 @@ class SongScorer:
         measures = np.full((4, len(self._truth), _window_count(self._truth.shape[1], self._rate)), np.nan)
         if self._projector:
             measures[:, self._heard] = self._projector.measures(estimate[self._heard])
+        if self._counted is not None:
+            measures[:, ~self._counted] = np.nan
         return [_scores(name, measures[:, index]) for index, name in enumerate(self._stems)]
 
 

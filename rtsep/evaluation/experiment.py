@@ -16,7 +16,7 @@ import numpy as np
 from rtsep.engine.process import use_one_thread
 from rtsep.errors import ModelError, RtsepError
 from rtsep.evaluation.bsseval import SongScorer, StemScores
-from rtsep.evaluation.songs import Recording, Song, read_song
+from rtsep.evaluation.songs import Recording, Song, read_song, sounding_windows
 from rtsep.types import STEMS, Stems
 
 MIXTURE, IDEAL, HPSS, REPET = "mixture", "ideal mask", "HPSS", "REPET-SIM"
@@ -85,7 +85,7 @@ def evaluate_song(song: Song, chosen: Sequence[Method]) -> SongScores:
     """One song by every method, one after the other. Raises AudioError where a file turns out damaged."""
     recording = read_song(song)
     judged = [stem for stem in STEMS if stem not in recording.absent]
-    scorer = SongScorer(recording.truth, recording.sample_rate)
+    scorer = SongScorer(recording.truth, recording.sample_rate, STEMS, sounding_windows(recording))
     first_model = next(m.name for m in chosen if m.kind == "model")
     scores = {}
     for method in chosen:

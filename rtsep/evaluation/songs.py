@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, open_audio
@@ -85,10 +86,22 @@ def read_song(song: Song) -> Recording:
     return Recording(mixture, truth, song.sample_rate, tuple(np.array(STEMS)[absent].tolist()))
 
 
-def absent_stems(truth: Stems, mixture: Audio) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def absent_stems(truth: Stems, mixture: Audio) -> NDArray[np.bool_]:
     """Which stems do not sound, `(n_stems,)`: their energy is further than ABSENT_DB below the mixture's, or zero."""
     energies = np.array([np.vdot(stem, stem) for stem in truth], np.float64)
     return np.asarray(energies <= 10 ** (ABSENT_DB / 10) * np.vdot(mixture, mixture))
+
+
+def sounding_windows(recording: Recording) -> NDArray[np.bool_]:
+    """In which windows of 1 s each stem sounds, `(n_stems, n_windows)`: within ABSENT_DB of the song's mean window.
+
+    Lossy files have noise where a stem is silent; what is scored there is that noise.
+    """
+    rate, mixture = recording.sample_rate, recording.mixture
+    n_windows = max(1, len(mixture) // rate)
+    floor = 10 ** (ABSENT_DB / 10) * np.vdot(mixture, mixture) / n_windows
+    windows = (recording.truth[:, w * rate : (w + 1) * rate] for w in range(n_windows))
+    return np.array([[np.vdot(stem, stem) > floor for stem in window] for window in windows]).T
 
 
 def _open_song(folder: Path, files: dict[str, Path]) -> Song:
