@@ -69,6 +69,11 @@ class Launched:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
+    def hear(self) -> str:
+        """The next line on stderr, as soon as it is there; what `finish` tells later may lack it."""
+        assert self._process.stderr is not None
+        return self._process.stderr.readline()
+
     def signal(self, number: signal.Signals, pid: int | None = None) -> float:
         """Send a signal, to the launched process unless told otherwise; returns the time."""
         os.kill(pid or self.pid, number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -106,23 +107,27 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(data: Path, command:
     assert sorted(data.iterdir()) == before
 
 
-def test_ctrl_c_ends_all_ranks_in_one_line_and_leaves_nothing(tmp_path: Path, data: Path) -> None:
-    out = tmp_path / "new.safetensors"
-    command = ("-m", "rtsep.cli", "train", "dictionary", data / "long.toml", "--data", data, "--out", out)
-    with Launched(*command, n_ranks=2) as launched:
-        launched.wait_for(
-            lambda: len(launched.ranks()) == 2 and all(_at_work(pid) for pid in launched.ranks().values())
-        )
-        launched.signal(signal.SIGINT)
-        done = launched.finish(seconds=10)
+@pytest.fixture
+def at_work(tmp_path: Path, data: Path) -> Iterator[Launched]:
+    """Two ranks that would draw mixtures for a long time; what they write goes to `tmp_path`."""
+    command = ("train", "dictionary", data / "long.toml", "--data", data, "--out", tmp_path / "new.safetensors")
+    with Launched("-m", "rtsep.cli", *command, n_ranks=2) as launched:
+        assert launched.hear().startswith("mixtures: 0%")
+        yield launched
+
+
+def test_ctrl_c_ends_all_ranks_in_one_line_and_leaves_nothing(tmp_path: Path, at_work: Launched) -> None:
+    at_work.signal(signal.SIGINT)
+    done = at_work.finish(seconds=10)
     assert (done.code, done.stderr.splitlines()[-1]) == (1, "rtsep: interrupted")
     assert "Traceback" not in done.stderr
     assert os.listdir(tmp_path) == []
 
 
-def _at_work(pid: int) -> bool:
-    """Whether a rank has read sound: libsndfile is loaded."""
-    return "libsndfile" in Path(f"/proc/{pid}/maps").read_text()
+def test_ranks_do_not_outlive_a_launcher_that_is_killed(tmp_path: Path, at_work: Launched) -> None:
+    at_work.signal(signal.SIGKILL)
+    assert at_work.finish(seconds=20).code == -signal.SIGKILL
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])

@@ -45,7 +45,9 @@ def print_tables(tables: Sequence[Table]) -> None:
 
 
 def _tell_interrupted() -> None:
-    """Say so on the stderr of the launcher itself, if there is one: it stops passing on what its ranks say."""
+    """Say so, from rank 0, on the stderr of the launcher itself: it stops passing on what its ranks say."""
+    if world_rank() > 0:
+        return
     if launched():
         try:
             with open(f"/proc/{os.getppid()}/fd/2", "a") as stderr:

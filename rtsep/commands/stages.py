@@ -6,19 +6,33 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rtsep.engine.process import world_rank, world_size
+from rtsep.engine.waiting import check_launcher
+
 Report = Callable[[str, float, str], None]
 
 
 @contextmanager
-def show_stages(rank: int) -> Iterator[Report]:
-    """A function to be told the stage, the share done of it, and a few words; rank 0 alone shows them."""
-    if rank > 0:
-        yield lambda stage, share, words: None
+def show_stages() -> Iterator[Report]:
+    """A function to be told the stage, the share done of it, and a few words.
+
+    Of several ranks the first alone shows them; on all of them it raises Terminated once the launcher is gone.
+    """
+    if world_size() > 1:
+        yield _heedful(_lines() if world_rank() == 0 else lambda stage, share, words: None)
     elif sys.stderr.isatty():
         with _bars() as report:
             yield report
     else:
         yield _lines()
+
+
+def _heedful(report: Report) -> Report:
+    def heedful(stage: str, share: float, words: str) -> None:
+        check_launcher()
+        report(stage, share, words)
+
+    return heedful
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def train_sparse(options: TrainOptions) -> int:
 
     def task(ranks: Ranks) -> int:
         recipe = ranks.together(lambda: _checked(options))
-        with show_stages(ranks.rank) as progress:
+        with show_stages() as progress:
             model = fit_sparse(recipe, options.data, _processes(ranks), progress, ranks)
         return _conclude(ranks, lambda: _save_model(model, options.out))
 
@@ -44,7 +44,7 @@ def train_dictionary(options: TrainOptions) -> int:
 
     def task(ranks: Ranks) -> int:
         recipe = ranks.together(lambda: _checked(options))
-        with show_stages(ranks.rank) as progress:
+        with show_stages() as progress:
             learned = fit_dictionary_alone(recipe, options.data, _processes(ranks), progress, ranks)
         return _conclude(ranks, lambda: _save_dictionary(learned, options.out))
 
@@ -56,7 +56,7 @@ def train_decoder(options: TrainOptions, dictionary: Path) -> int:
 
     def task(ranks: Ranks) -> int:
         recipe, learned = ranks.together(lambda: (_checked(options), load_dictionary(dictionary)))
-        with show_stages(ranks.rank) as progress:
+        with show_stages() as progress:
             model = fit_decoder_on(learned, recipe, options.data, _processes(ranks), progress, ranks)
         return _conclude(ranks, lambda: _save_model(model, options.out))
 
