@@ -1,6 +1,7 @@
 """Songs rendered from MIDI, through FluidSynth, MMA and a SoundFont as Debian has them."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -144,10 +145,21 @@ def test_songs_are_the_same_for_the_same_seed_and_those_that_are_there_are_kept(
         assert np.array_equal(ours, theirs)
         assert ours.shape == (88200, 2)
         assert np.abs(ours).max() > 0.01
+    with pytest.raises(OptionError, match="is of seed 3 and 2 s"):
+        render_songs(library, tmp_path / "a", 2, 2.0, 4, 1, seen.append)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
     assert {s.song for s in SongFolder("a").sources(tmp_path)} == {"rendered-0000", "rendered-0001"}
     about = json.loads((tmp_path / "a" / "rendered-0001" / "song.json").read_text())
     assert about["number"] == 1
     assert {v["stem"] for v in about["voices"]} == {"bass", "drums", "other"}
+
+
+def test_a_soundfont_that_cannot_be_played_is_one_line_from_any_process(library, font, tmp_path):
+    (tmp_path / "empty.sf2").touch()
+    broken = SoundFont(tmp_path / "empty.sf2", font.presets)
+    with pytest.raises(OptionError, match=r"cannot play .*empty\.sf2"):
+        render_songs(replace(library, fonts=(broken,)), tmp_path / "out", 1, 2.0, 0, 1, lambda _: None)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

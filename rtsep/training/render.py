@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
 
+from rtsep.errors import OptionError
 from rtsep.training.arrange import Library, Voice, arrange
 from rtsep.training.soundfonts import SAMPLE_RATE, render_part
 from rtsep.types import Audio
@@ -25,30 +26,41 @@ _PEAK = 0.9
 def render_songs(
     library: Library, out: Path, songs: int, seconds: float, seed: int, processes: int, progress: Callable[[int], None]
 ) -> None:
-    """Songs `rendered-0000` and on below `out`, each a folder of flac stems and song.json; what is there is kept."""
+    """Songs `rendered-0000` and on below `out`, each a folder of flac stems and song.json; what is there is kept.
+
+    Raises OptionError if songs of another seed or length are there.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    work = partial(render_song, library, out, seconds, seed)
-    with ProcessPoolExecutor(processes) as pool:
+    for page in sorted(out.glob("rendered-*/song.json")):
+        made = json.loads(page.read_text())
+        if (made["seed"], made["seconds"]) != (seed, seconds):
+            words = f"{page.parent} is of seed {made['seed']} and {made['seconds']:g} s"
+            raise OptionError(f"{words}: ask for the same, or choose another folder")
+    # Beside `out`, so that nothing unfinished is ever found in it.
+    with (
+        TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as unfinished,
+        ProcessPoolExecutor(processes) as pool,
+    ):
+        work = partial(_render_song, library, out, Path(unfinished), seconds, seed)
         for done, _ in enumerate(pool.map(work, range(songs)), start=1):
             progress(done)
 
 
-def render_song(library: Library, out: Path, seconds: float, seed: int, number: int) -> None:
+def _render_song(library: Library, out: Path, unfinished: Path, seconds: float, seed: int, number: int) -> None:
     """Song `number` below `out`, the same one for the same seed; nothing is done if it is there."""
-    folder = out / f"rendered-{number:04d}"
-    if folder.exists():
+    name = f"rendered-{number:04d}"
+    if (out / name).exists():
         return
     rng = np.random.default_rng((seed, number))
     words, voices = arrange(library, seconds, rng)
     stems = mix_voices(voices, [_sound(voice, seconds) for voice in voices], rng)
-    unfinished = folder.with_suffix(".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
+    folder = unfinished / name
+    folder.mkdir()
     for stem, samples in stems.items():
-        soundfile.write(unfinished / f"{stem}.flac", samples, SAMPLE_RATE)
-    about = {"seed": seed, "number": number, "song": words, "voices": [_about(voice) for voice in voices]}
-    (unfinished / "song.json").write_text(json.dumps(about, indent=1) + "\n")
-    os.replace(unfinished, folder)
+        soundfile.write(folder / f"{stem}.flac", samples, SAMPLE_RATE)
+    about = {"song": words, "seed": seed, "number": number, "seconds": seconds, "voices": [_about(v) for v in voices]}
+    (folder / "song.json").write_text(json.dumps(about, indent=1) + "\n")
+    os.replace(folder, out / name)
 
 
 def _sound(voice: Voice, seconds: float) -> Audio:

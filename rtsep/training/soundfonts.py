@@ -102,7 +102,8 @@ def render_part(part: Part, font: SoundFont, bank: int, pan: int, room: Room, se
         settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         command = ["fluidsynth", "-ni", "-q", "-g", "0.3", *settings, "-F", str(sound), str(font.path), str(notes)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode or not sound.exists():
+        # With a SoundFont that it cannot load it writes silence and ends with 0.
+        if done.returncode or "error:" in done.stderr or not sound.exists():
             raise OptionError(f"fluidsynth cannot play {font.path}: {' '.join(done.stderr.split())[:200]}")
         samples, _ = soundfile.read(sound, round(seconds * SAMPLE_RATE), dtype="float32", always_2d=True)
     out = np.zeros((round(seconds * SAMPLE_RATE), 2), np.float32)
