@@ -162,12 +162,27 @@ def test_a_soundfont_that_cannot_be_played_is_one_line_from_any_process(library,
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_the_command_renders_goes_on_and_refuses_another_length_in_one_line(midi, tmp_path):
+    def render(songs: int, seconds: int) -> launch.Finished:
+        options = ["--songs", songs, "--seconds", seconds, "--processes", 1]
+        return launch.rtsep("data", "render", "--midi", midi, "--out", "out", *options, cwd=tmp_path)
+
+    done = render(1, 2)
+    assert (done.code, done.stdout) == (0, "out: 1 songs of 2 s\n")
+    assert render(2, 2).code == 0
+    assert len(list((tmp_path / "out").glob("*/drums.flac"))) == 2
+    refused = render(2, 3)
+    assert refused.code == 2
+    assert "rendered-0000 is of seed 0 and 2 s" in refused.line
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--midi", "none"], "is not there"),
         (["--midi", "."], "no files of Groove MIDI"),
         (["--midi", ".", "--songs", "0"], "--songs 0"),
+        (["--midi", ".", "--seconds", "nan"], "--seconds nan"),
     ],
 )
 def test_what_cannot_be_rendered_is_one_line_and_exit_code_2(tmp_path, arguments, words):

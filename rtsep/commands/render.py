@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-
 from rtsep.errors import OptionError, OutputError
+from rtsep.progress import show_progress
 from rtsep.training.arrange import find_library
 from rtsep.training.render import render_songs
 
@@ -17,23 +15,17 @@ def render(midi: Path, out: Path, songs: int, seconds: float, seed: int, process
     """Render songs until there are `songs` of them below `out`; those that are there stay. Raises RtsepError."""
     if not midi.is_dir():
         raise OptionError(f"MIDI folder {midi} is not there: give the one that holds Groove MIDI and POP909")
-    if songs < 1 or not 1 <= seconds <= 3600 or seed < 0:
-        raise OptionError(f"--songs {songs} --seconds {seconds:g} --seed {seed}: 1 or more, 1 to 3600, 0 or more")
+    cores = (os.cpu_count() or 1) if processes is None else processes
+    limits = (("songs", songs, 1, 10000), ("seconds", seconds, 1, 3600), ("seed", seed, 0, 2**32))
+    for name, value, least, most in (*limits, ("processes", cores, 1, 256)):
+        if not least <= value <= most:
+            raise OptionError(f"--{name} {value:g} must lie between {least} and {most}")
     library = find_library(midi)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out} cannot be made ({error.strerror}): choose another folder with --out") from error
-    with Progress(console=Console(stderr=True)) as bars:
-        task = bars.add_task("songs", total=songs)
-        render_songs(
-            library,
-            out,
-            songs,
-            seconds,
-            seed,
-            processes or os.cpu_count() or 1,
-            lambda n: bars.update(task, completed=n),
-        )
+    with show_progress(quiet=False, doing="rendering") as progress:
+        render_songs(library, out, songs, seconds, seed, cores, lambda done: progress(done, songs))
     print(f"{out}: {songs} songs of {seconds:g} s")
     return 0
