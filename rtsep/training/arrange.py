@@ -78,7 +78,7 @@ def arrange(library: Library, seconds: float, rng: np.random.Generator) -> tuple
     if rng.random() < _BAND_CHANCE:
         name, own, basses, others = _band(library.styles, tempo, seconds, rng)
         words = f"{name} at {tempo:.0f} a minute, {performance.stem}"
-        drums = merged(own) if own and rng.random() < _OWN_DRUMS_CHANCE else drums
+        drums = merged(own) if _is_kit(own) and rng.random() < _OWN_DRUMS_CHANCE else drums
     else:
         path = library.pop_songs[int(rng.integers(len(library.pop_songs)))]
         basses, others = _pop_song(path, seconds, rng)
@@ -123,6 +123,12 @@ def _band(
     raise OptionError("none of mma's styles has a bass and chords: install mma with its library, as Debian's mma")
 
 
+def _is_kit(parts: Sequence[Part]) -> bool:
+    """Whether there is a bass drum and a snare: some bands have a hi-hat or shakers alone."""
+    pitches = {note.pitch for part in parts for note in part.notes}
+    return bool(pitches & {35, 36}) and bool(pitches & {37, 38, 39, 40})
+
+
 def _is_bass(part: Part) -> bool:
     """Whether a band's part is named as a bass and is as low: some grooves let a trumpet double it."""
     return part.name.lower().startswith(("bass", "walk")) and float(np.median([n.pitch for n in part.notes])) < 52
@@ -145,10 +151,10 @@ def _pop_song(path: Path, seconds: float, rng: np.random.Generator) -> tuple[lis
 
 
 def bass_line(piano: Part, rng: np.random.Generator) -> Part:
-    """A bass under a piano: the left hand's lowest notes, an octave or two down, in one figure that repeats."""
+    """A bass under a piano: the left hand's lowest notes, brought down, in one figure that repeats."""
     figure = _BASS_FIGURES[int(rng.integers(len(_BASS_FIGURES)))]
     gate = rng.uniform(0.6, 1.0)
-    lowest = 28 + 12 * int(rng.random() < 0.25)
+    lowest = int(rng.integers(28, 36))  # E of a bass guitar's lowest string, and up
     roots: list[Note] = []
     for note in piano.notes:
         if roots and note.start - roots[-1].start < 0.05:
