@@ -1,20 +1,21 @@
 """How long does a sparse code take, and how near does it come to the best one?
 
-Milliseconds a column from Gram and correlations to code, one thread, the same patches. rtsep's coordinate descent and
-dynamics (lca) stop at a duality gap of 1e-3 of the energy, which holds every column's error below 1e-3 without knowing
-the best. Who knows it can stop earlier: `rtsep, loosest` and the peers get the loosest of the tolerances 1e-1, 3e-2,
-1e-2 ... with which their worst column is within 1e-3 of the best (SPAMS is exact: it has none). `relative_error` is
-the worst column's energy above the best that rtsep or scikit-learn found, both set to 1e-6; `floor_ms` is what one
-completion of the gradient and one solution of the active atoms' equations must cost in arithmetic and bytes. Cases: the
-default model on the demo song, as `rtsep run` codes it; and 84 bands x 4 columns in 1024 atoms, learned from the song's
-first 15 s, on its last 5 s: on the patches as they are, and whitened.
+Milliseconds of processor time a column from Gram and correlations to code, one thread, the same patches. rtsep's
+coordinate descent and dynamics (lca) stop at a duality gap of 1e-3 of the energy, which holds every column's error
+below 1e-3 without knowing the best. Who knows it can stop earlier: `rtsep, loosest` and the peers get the loosest of
+the tolerances 1e-1, 3e-2, 1e-2 ... with which their worst column is within 1e-3 of the best (SPAMS is exact: it has
+none). `relative_error` is the worst column's energy above the best that rtsep or scikit-learn found, both set to 1e-6;
+`floor_ms` is what one completion of the gradient and one solution of the active atoms' equations must cost in
+arithmetic and bytes. Cases: the default model on the demo song, as `rtsep run` codes it; and 84 bands x 4 columns in
+1024 atoms, learned from the song's first 15 s, on its last 5 s: on the patches as they are, and whitened.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -126,16 +127,20 @@ def contestants(problem: Problem, spams: ModuleType | None, bpdn: ModuleType | N
 
 
 def compare(problem: Problem, solvers: list[Contestant], machine: Machine, quick: bool) -> Iterator[Row]:
-    """One row a solver."""
+    """One row a solver; all take turns, so that what else the machine does meets them alike."""
     best = best_energies(problem, problem.patches[: 200 if quick else 400])
+    runs = []
     for solver in solvers:
         patches = problem.patches[: solver.n_patches if quick else 2 * solver.n_patches]
         solve = solver.prepare(problem, patches)
         tol = loosest(problem, patches, solve, best) if solver.rule == "loosest" else TOL
-        codes, ms_per_column = timed(solve, tol, repeats=3 if quick else 9)
+        runs.append((solver, patches, tol, partial(solve, tol)))
+    seconds = median_seconds([run[-1] for run in runs], repeats=5 if quick else 9)
+    for (solver, patches, tol, solve_once), taken in zip(runs, seconds, strict=True):
+        codes = solve_once()
         active = float(np.count_nonzero(codes) / len(codes))
         row: Row = {
-            "case": problem.case, "who": solver.who, "ms_per_column": ms_per_column,
+            "case": problem.case, "who": solver.who, "ms_per_column": 1e3 * taken / len(codes),
             "relative_error": worst_error(problem, patches, codes, best), "active_atoms": active,
         }  # fmt: skip
         if solver.rule != "exact":
@@ -170,15 +175,15 @@ def loosest(problem: Problem, patches: F32, solve: Solve, best: np.ndarray) -> f
     return next(good, BEST)
 
 
-def timed(solve: Solve, tol: float, repeats: int) -> tuple[F32, float]:
-    """The codes, and the median time of a column in ms; the first run is not counted."""
-    codes = solve(tol)
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        solve(tol)
-        seconds.append(time.perf_counter() - start)
-    return codes, 1e3 * float(np.median(seconds)) / len(codes)
+def median_seconds(tasks: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Each task's median processor time, all run in turn `repeats` times after one run to warm up."""
+    seconds = np.zeros((repeats + 1, len(tasks)))
+    for turn in seconds:
+        for i, task in enumerate(tasks):
+            start = time.process_time()
+            task()
+            turn[i] = time.process_time() - start
+    return [float(median) for median in np.median(seconds[1:], axis=0)]
 
 
 def coordinate_descent(problem: Problem, patches: F32) -> Solve:
