@@ -1,5 +1,6 @@
 """Training, end to end on real stems: the same recipe and data give the same model, and held out is held out."""
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import soundfile
 from sound_files import assert_one_line
 
 from rtsep.dictionary_file import LearnedDictionary
-from rtsep.errors import OptionError
+from rtsep.errors import AudioError, OptionError
 from rtsep.separator import SparseSeparator
 from rtsep.sparse.learning import encode, energy_of
 from rtsep.training.augment import Mixer, Remix, draw_chances
@@ -152,6 +153,22 @@ def test_clips_are_the_file_resampled_and_silent_beyond_its_end(data):
     assert np.array_equal(end[:22050], samples[-22050:, :1])
     assert not end[22050:].any()
     assert not read_clip(source, 99.0, 1.0, [0], 44100).any()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_recording_that_is_cut_off_is_one_clear_line(data, tmp_path, processes):
+    folder = tmp_path / "songs" / "Cut"
+    shutil.copytree(data / "songs" / "First", folder)
+    whole = (folder / "bass.flac").read_bytes()
+    (folder / "bass.flac").write_bytes(whole[: len(whole) // 10])
+    recipe = replace(read_recipe(data / "recipe.toml"), held_out=(), mixtures=4)
+    with pytest.raises(AudioError, match=r"bass\.flac cannot be read from \d\.\d s on \(") as caught:
+        fit_sparse(recipe, tmp_path, processes, lambda *_: None)
+    assert_one_line(caught.value, "recordings must be whole", "take it out of the folder")
+    (folder / "bass.flac").unlink()
+    source = SongFolder("songs").sources(data)[0]
+    with pytest.raises(AudioError, match="cannot be read"):
+        read_clip(replace(source, path=folder / "bass.flac"), 0.0, 1.0, [0], 44100)
 
 
 @pytest.mark.parametrize(

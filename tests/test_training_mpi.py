@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "songs" / "Song").mkdir(parents=True)
     for stem, samples in zip(STEMS, demo_song.stems(0, 4), strict=True):
         soundfile.write(folder / "songs" / "Song" / f"{stem}.flac", samples, 44100)
+    (folder / "cut" / "songs").mkdir(parents=True)
+    shutil.copytree(folder / "songs" / "Song", folder / "cut" / "songs" / "Song")
+    drums = folder / "cut" / "songs" / "Song" / "drums.flac"
+    drums.write_bytes(drums.read_bytes()[:9000])
     (folder / "recipe.toml").write_text(dedent(RECIPE))
     (folder / "long.toml").write_text(dedent(RECIPE).replace("mixtures = 5", "mixtures = 5000"))
     (folder / "few.toml").write_text(dedent(RECIPE).replace("mixtures = 5", "mixtures = 2"))
@@ -94,6 +99,7 @@ def test_a_decoder_on_the_dictionary_is_the_model_that_is_trained_in_one_go(
         ("dictionary none.toml --data . --out new.safetensors", "recipe none.toml cannot be read", 0),
         ("dictionary recipe.toml --data nowhere --out new.safetensors", "data folder nowhere is not there", 3),
         ("sparse recipe.toml --data . --out new.bin", "must end in .safetensors", 0),
+        ("sparse recipe.toml --data cut --out new.safetensors", "drums.flac cannot be read from", 2),
         ("sparse few.toml --data . --out new.safetensors", "2 mixtures for 3 ranks", 3),
         ("decoder other.toml --data . --dictionary atoms.safetensors --out new.safetensors", "patch_columns 2 of", 0),
         ("decoder recipe.toml --data . --dictionary model.safetensors --out new.safetensors", "of kind 'sparse'", 2),

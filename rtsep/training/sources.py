@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from rtsep.errors import OptionError
+from rtsep.errors import AudioError, OptionError
 from rtsep.types import Audio
 
 
@@ -51,12 +51,19 @@ def open_source(
 def read_clip(source: Source, start: float, seconds: float, channels: Sequence[int], sample_rate: int) -> Audio:
     """`(n_samples, len(channels))` at `sample_rate`: `seconds` from `start` on; silence after the end.
 
-    Only that much of the file is decoded.
+    Only that much of the file is decoded. Raises AudioError where it cannot be.
     """
     n = round(seconds * sample_rate)
     first = min(round(start * source.sample_rate), source.n_samples)
     wanted = round(seconds * source.sample_rate)
-    samples, _ = soundfile.read(source.path, wanted, first, dtype="float32", always_2d=True)
+    try:
+        samples, _ = soundfile.read(source.path, wanted, first, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        begin, why = first / source.sample_rate, error.error_string.rstrip(".")
+        raise AudioError(
+            f"{source.path} cannot be read from {begin:.1f} s on ({why}): "
+            "recordings must be whole; fetch it again, or take it out of the folder"
+        ) from error
     clip = np.ascontiguousarray(samples[:, list(channels)])
     if source.sample_rate != sample_rate and len(clip):
         clip = soxr.resample(clip, source.sample_rate, sample_rate)
