@@ -40,7 +40,7 @@ class RankShare:
 
 @dataclass(frozen=True)
 class Score:
-    """museval's medians over the song's windows in dB; `gain` is SDR less the SDR of the unseparated mixture."""
+    """BSS Eval v4: medians over the song's windows in dB; `gain` is SDR less the SDR of the unseparated mixture."""
 
     sdr_db: float
     sir_db: float
@@ -169,7 +169,7 @@ def _lines(report: RunReport) -> list[tuple[str, str]]:
 
 
 def _score_table(scores: Mapping[str, Score]) -> Table:
-    table = Table("stem", "SDR dB", "SIR dB", "SAR dB", "mixture's SDR dB", "gain dB", title="museval, medians")
+    table = Table("stem", "SDR dB", "SIR dB", "SAR dB", "mixture's SDR dB", "gain dB", title="BSS Eval v4, medians")
     for stem, score in scores.items():
         table.add_row(stem, *(f"{value:.2f}" for value in asdict(score).values()))
     return table

@@ -29,7 +29,7 @@ def check_truth(folder: Path, job: FileJob) -> None:
 
 
 def score_stems(folder: Path, job: FileJob, run: FileRun) -> dict[str, Score]:
-    """museval's scores of the stems that `run` wrote, beside the SDR of the mixture in their place."""
+    """BSS Eval v4 scores of the stems that `run` wrote, beside the SDR of the mixture in their place."""
     from rtsep.evaluation.bsseval import evaluate, mixture_sdr
 
     rate = run.info.sample_rate
