@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from _plot import add_plot_option, pyplot
+from _songs import DEMO, true_stems
 from _table import Row, bench_parser, publish
-from separation import DEMO, read_stems
 
 from rtsep.decoder.masks import ratio_masks
 from rtsep.frontend.presets import PRESETS, STFTPreset, build_preset
@@ -75,7 +75,7 @@ def aliasing_db(name: str, analysis: F64, synthesis: F64, seconds: float) -> flo
     Beside each slice the same masks' filters run over a slice padded to twice its length, where nothing wraps.
     """
     frontend = build_preset(name, RATE, np.float64)
-    truth, _ = read_stems(DEMO / "stems", seconds)
+    ((truth, _),) = true_stems(DEMO / "stems", seconds)
     mono = truth.mean(axis=2).T.astype(float)
     length, kept = frontend.slice_length, frontend.output_length
     clean, wrapped = np.zeros((2, len(mono), 4))

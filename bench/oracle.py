@@ -14,8 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from _plot import add_plot_option, pyplot
+from _songs import DEMO, true_stems
 from _table import Row, bench_parser, publish
-from separation import read_stems, song_folders
 
 from rtsep.evaluation.bsseval import median_sdr, mixture_sdr
 from rtsep.evaluation.ideal_masks import separate_ideally
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--songs", type=Path, metavar="DIR", help="folder of songs with their true stems")
     add_plot_option(parser, "SDR against latency, a panel for each stem")
     options = parser.parse_args()
-    songs = [read_stems(folder, 20.0 if options.quick else None) for folder in song_folders(options.songs, None)]
+    songs = true_stems(options.songs or DEMO / "stems", 20.0 if options.quick else None)
     rows = table_rows("mixture itself", "no separation", [mixture_sdr(t, t.sum(axis=0), rate) for t, rate in songs], {})
     for name in PRESETS:
         frontends = {rate: build_preset(name, rate) for _, rate in songs}
