@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from thread_ranks import on_ranks
 
 from rtsep.errors import AudioError, OptionError
 from rtsep.sparse.dictionary import normalise
-from rtsep.sparse.learning import encode, energy_of, learn_dictionary
+from rtsep.sparse.learning import LearnerState, LearningProgress, encode, energy_of, learn_dictionary
 from rtsep.sparse.ranks import Shard
 
 LAM = 0.1
@@ -48,6 +50,23 @@ def test_any_number_of_ranks_learns_the_same_atoms(n_ranks: int) -> None:
     for atoms in on_ranks(n_ranks, task):
         np.testing.assert_array_equal(atoms, alone)
     assert all(report == told for report in reports)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 6])
+def test_learning_that_stopped_goes_on_to_the_same_atoms(stop: int) -> None:
+    patches = np.tile(some_patches(300, 60)[:150], (6, 1)) + 0.01 * some_patches(900, 60)
+    options = {"n_atoms": 200, "lam": 0.3, "seed": 5, "epochs": 2, "minibatch": 300}
+    states: list[LearnerState] = []
+    whole = learn_dictionary(
+        patches, progress=(told := []).append, keep=lambda s: states.append(deepcopy(s)), **options
+    )
+    assert [state.minibatches for state in states] == [1, 2, 3, 4, 5, 6]
+    assert any(step.reseeded for step in told)
+    rest: list[LearningProgress] = []
+    again = learn_dictionary(patches, progress=rest.append, start=states[stop - 1], **options)
+    np.testing.assert_array_equal(again, whole)
+    assert rest == told[stop:]
+    assert not np.array_equal(learn_dictionary(patches, **options | {"seed": 6}), whole)
 
 
 def test_a_rank_may_hold_nothing_and_the_others_anything() -> None:

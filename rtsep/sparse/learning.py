@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -38,6 +39,15 @@ class LearningProgress:
     reseeded: int
 
 
+@dataclass(frozen=True, eq=False)
+class LearnerState:
+    """All that learning knows after so many minibatches: atoms `(n_atoms, n_features)` and their statistics."""
+
+    minibatches: int
+    matrix: F32
+    statistics: Statistics
+
+
 def learn_dictionary(
     patches: F32,
     n_atoms: int,
@@ -48,22 +58,28 @@ def learn_dictionary(
     tol: float = 3e-3,
     progress: Callable[[LearningProgress], None] | None = None,
     shard: Shard | None = None,
+    start: LearnerState | None = None,
+    keep: Callable[[LearnerState], None] | None = None,
 ) -> F32:
     """Atoms `(n_atoms, n_features)` learned from patches `(n, n_features)`, nonnegative and of unit norm.
 
     The patches are scaled to unit norm, shuffled and passed `epochs` times. `shard` says which ones of all patches
     these are, where other ranks hold more; every rank gets the atoms. The same seed and patches give the same atoms,
-    to the bit, on any number of ranks. Raises OptionError where fewer than `n_atoms` patches sound, and for sizes;
-    AudioError for values that are negative or not finite.
+    to the bit, on any number of ranks. `keep` is shown the state after each minibatch and copies what it wants; a
+    later call with that as `start`, whose arrays it takes over, goes on to the same atoms. Raises OptionError where
+    fewer than `n_atoms` patches sound, and for sizes; AudioError for values that are negative or not finite.
     """
     _check(n_atoms, epochs, minibatch)
     shard = Shard.whole(len(patches)) if shard is None else shard
     shard.ranks.together(lambda: _check_patches(patches))
     rng = np.random.default_rng(seed)
-    matrix = _draw_atoms(patches, shard, n_atoms, rng)
-    statistics = empty_statistics(*matrix.shape)
+    # Drawn in any case: the order of the minibatches comes from the same generator.
+    drawn = _draw_atoms(patches, shard, n_atoms, rng)
+    start = start or LearnerState(0, drawn, empty_statistics(*drawn.shape))
+    matrix, statistics = start.matrix, start.statistics
     workspace = Workspace.plan(n_atoms)
-    for number, wanted in enumerate(_minibatches(shard.total, minibatch, epochs, rng), start=1):
+    numbered = enumerate(_minibatches(shard.total, minibatch, epochs, rng), start=1)
+    for number, wanted in islice(numbered, start.minibatches, None):
         places, here = shard.held(wanted)
         batch = in_steps(normalise(patches[places]))
         codes = encode(matrix, batch, lam, tol, workspace)
@@ -79,6 +95,8 @@ def learn_dictionary(
         if progress is not None:
             energy, n_active = shown.mean(axis=1)
             progress(LearningProgress(number, float(energy), float(n_active), n_atoms - n_reseeded, n_reseeded))
+        if keep is not None:
+            keep(LearnerState(number, matrix, statistics))
     return matrix
 
 
