@@ -25,8 +25,8 @@ def bench_parser(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def publish(doc: str | None, rows: Sequence[Row], path: Path | None) -> None:
-    """Print `rows` under the question, and write `{"rows": [...]}` to `path` if there is one."""
+def publish(doc: str | None, rows: Sequence[Row], path: Path | None, **more: object) -> None:
+    """Print `rows` under the question, and write `{"rows": [...]}` and what is `more` to `path` if there is one."""
     names = columns(rows)
     table = Table(title=question(doc), title_justify="left")
     for name in names:
@@ -35,7 +35,7 @@ def publish(doc: str | None, rows: Sequence[Row], path: Path | None) -> None:
         table.add_row(*cells(row, names))
     Console().print(table)
     if path:
-        path.write_text(json.dumps({"rows": list(rows)}, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps({"rows": list(rows), **more}, indent=1) + "\n", encoding="utf-8")
 
 
 def markdown(rows: Sequence[Row]) -> str:
