@@ -1,0 +1,126 @@
+"""Cross-validation: a model for each recipe and fold, trained without the fold's songs and judged on them."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from _folds import Fold, check_apart
+from _recipes import Table, dictionary_key, examples_key, model_key, override, write_recipe
+from _songs import middles
+
+from rtsep.evaluation.bsseval import StemScores
+from rtsep.evaluation.experiment import SongScores, default_processes, evaluate_songs, methods
+from rtsep.model_file import save_model
+from rtsep.sparse.ranks import Shard
+from rtsep.training.augment import Mixer
+from rtsep.training.examples import Examples, draw_examples, mixture_examples
+from rtsep.training.fit_decoder import fit_decoder
+from rtsep.training.fit_dictionary import Progress, fit_dictionary
+from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
+
+_TELL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to be trained and judged: recipe `name` without the songs of `fold`, kept in the file `model`."""
+
+    name: str
+    fold: Fold
+    recipe: SparseRecipe
+    model: Path
+
+
+def plan(tables: Mapping[str, Table], fold: Fold, models: Path) -> list[Job]:
+    """A job for each recipe; writes them as they are for this fold into the folder `models`, where the models go."""
+    models.mkdir(parents=True, exist_ok=True)
+    return [_job(name, table, fold, models) for name, table in tables.items()]
+
+
+def _job(name: str, table: Table, fold: Fold, models: Path) -> Job:
+    """Files are named by what the recipe says, so that another recipe of the same name is not taken for it."""
+    held_out = override(table, {"data.held_out": [song.name for song in fold.songs]})
+    draft = models / "recipe.toml"
+    recipe = write_recipe(held_out, draft)
+    stem = re.sub(r"[^\w=.-]+", "_", f"{name}-{fold.name}-{model_key(recipe)}")
+    draft.replace(models / f"{stem}.toml")
+    return Job(name, fold, recipe, models / f"{stem}.safetensors")
+
+
+def train(jobs: Sequence[Job], data: Path) -> None:
+    """Fit and save the models that are not there yet.
+
+    Jobs that draw the same examples share them, which is most of the work, and those of one dictionary share it too.
+    """
+    missing = {job.model: job for job in jobs if not job.model.exists()}
+    for _, alike in groupby(_sorted(missing.values(), examples_key), lambda job: examples_key(job.recipe)):
+        group = _sorted(alike, dictionary_key)
+        examples, shard = _draw(group[0], data)
+        for _, same in groupby(group, lambda job: dictionary_key(job.recipe)):
+            _fit(list(same), examples, shard)
+
+
+def _sorted(jobs: Sequence[Job], key: Callable[[SparseRecipe], str]) -> list[Job]:
+    return sorted(jobs, key=lambda job: key(job.recipe))
+
+
+def _draw(job: Job, data: Path) -> tuple[Examples, Shard]:
+    recipe, tell = job.recipe, told(job)
+    sources = recipe.sources(data)
+    check_apart(job.fold, sources)
+    cut = partial(
+        mixture_examples, spec=recipe.spec, patch_columns=recipe.patch_columns, compression=recipe.compression
+    )
+    mixer = Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
+
+    def report(done: int) -> None:
+        tell("mixtures", done / recipe.mixtures, f"{done} of {recipe.mixtures}")
+
+    return draw_examples(cut, mixer, recipe.mixtures, default_processes(), progress=report)
+
+
+def _fit(jobs: Sequence[Job], examples: Examples, shard: Shard) -> None:
+    """The models of jobs that have their dictionary in common."""
+    learned = fit_dictionary(jobs[0].recipe, examples.patches, shard, told(jobs[0]))
+    for job in jobs:
+        save_model(fit_decoder(job.recipe, learned, examples, shard, told(job)), job.model)
+
+
+def judge(jobs: Sequence[Job], baselines: Sequence[str], seconds: float | None) -> list[SongScores]:
+    """Scores of the jobs of one fold on its songs, or the middle `seconds` of each; models go by the jobs' names."""
+    fold = jobs[0].fold
+    names = {str(job.model): job.name for job in jobs}
+    with TemporaryDirectory() as folder:
+        songs = middles(fold.songs, seconds, Path(folder)) if seconds else list(fold.songs)
+        found = evaluate_songs(songs, methods(list(names), baselines), default_processes(), lambda done, total: None)
+    return [
+        replace(result, scores={names.get(name, name): _medians(rows) for name, rows in result.scores.items()})
+        for result in found
+    ]
+
+
+def _medians(rows: Sequence[StemScores]) -> tuple[StemScores, ...]:
+    """The scores without their windows, which nobody asks for."""
+    return tuple(replace(row, sdr_by_window=()) for row in rows)
+
+
+def told(job: Job) -> Progress:
+    """A function that says on stderr how far a job is: at the end of every stage, and now and then before."""
+    last = time.monotonic()
+
+    def tell(stage: str, share: float, words: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if share >= 1 or now - last > _TELL_SECONDS:
+            last = now
+            print(f"{job.fold.name}, {job.name}: {stage} {share:.0%}, {words}", file=sys.stderr, flush=True)
+
+    return tell

@@ -1,0 +1,93 @@
+"""What the experiments train and judge on: a data folder in folds, or without one the halves of the demo song."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from _folds import Fold, folds_by_folder, read_folds
+from _recipes import Table, override
+from _songs import write_demo_halves
+
+from rtsep.errors import OptionError
+from rtsep.evaluation.songs import find_songs
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+_QUICK_SECONDS, _DEMO_SECONDS = 3.0, 10.0
+
+
+@dataclass(frozen=True)
+class Material:
+    """`data` as in `rtsep train --data`, its songs in `folds`, models in the folder `models`; what the page says of it.
+
+    `entries` are those of the recipes that it needs replaced.
+    """
+
+    data: Path
+    folds: tuple[Fold, ...]
+    models: Path
+    entries: Mapping[str, Any]
+    words: str
+
+
+def add_material_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="as in rtsep train; without it the demo song in halves"
+    )
+    parser.add_argument("--folds", type=Path, metavar="FILE.toml", help='lines NAME = ["SONG", ...]; else by folder')
+    parser.add_argument("--mixtures", type=int, metavar="N", help="training mixtures of every model, not its recipe's")
+    parser.add_argument("--seconds", type=float, metavar="S", help="judge the middle S seconds of each song, not all")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="keep models here, and do not train those there already"
+    )
+
+
+@contextmanager
+def material(options: argparse.Namespace, tables: Mapping[str, Table]) -> Iterator[Material]:
+    """For the recipes in `tables`. Raises OptionError where their songs are not in one folder, or cannot be found."""
+    with TemporaryDirectory() as folder:
+        models = options.models or Path(folder) / "models"
+        entries = {"data.mixtures": options.mixtures} if options.mixtures else {}
+        if options.data is None:
+            yield _demo(Path(folder), models, entries, options.quick)
+        else:
+            songs = find_songs(options.data / _songs_folder(tables))
+            folds = tuple(read_folds(options.folds, songs) if options.folds else folds_by_folder(songs))
+            yield Material(options.data, folds, models, entries, _words(folds, options.seconds))
+
+
+def _demo(folder: Path, models: Path, entries: Mapping[str, Any], quick: bool) -> Material:
+    """As large as the demo song allows: its singer is on both sides, and a dozen seconds teach little."""
+    write_demo_halves(folder, _QUICK_SECONDS if quick else _DEMO_SECONDS)
+    small = {
+        "data": {"songs": "songs", "held_out": [], "mixtures": 8 if quick else 100},
+        "remix.seconds": 2.0,
+        "dictionary.atoms": 32 if quick else 256,
+        "dictionary.patches": 1000 if quick else 10000,
+    }
+    folds = tuple(folds_by_folder(find_songs(folder / "songs")))
+    words = "demo song: one half teaches, the other is judged; same singer, far too little to tell who wins"
+    return Material(folder, folds, models, {**small, **entries}, words)
+
+
+def prepared(tables: Mapping[str, Table], found: Material) -> dict[str, Table]:
+    """The recipes with the entries that the material needs."""
+    return {name: override(table, found.entries) for name, table in tables.items()}
+
+
+def _songs_folder(tables: Mapping[str, Table]) -> str:
+    folders = {str(table["data"]["songs"]) for table in tables.values()}
+    if len(folders) > 1:
+        raise OptionError(f"recipes with songs in {' and '.join(sorted(folders))}: compare those of one folder")
+    return folders.pop()
+
+
+def _words(folds: tuple[Fold, ...], seconds: float | None) -> str:
+    counts = ", ".join(f"{fold.name} {len(fold.songs)}" for fold in folds)
+    judged = sum(min(song.seconds, seconds or song.seconds) for fold in folds for song in fold.songs)
+    return f"{judged / 60:.0f} min of songs judged, none by a model that heard its artist; folds: {counts}"
