@@ -33,7 +33,7 @@ def override(table: Table, entries: Mapping[str, Any]) -> Table:
         inner = result
         for section in sections:
             inner = inner.setdefault(section, {})
-        inner[name] = value
+        inner[name] = copy.deepcopy(value)
     return result
 
 

@@ -129,8 +129,9 @@ def read_scores(song: dict[str, Any]) -> SongScores:
 
 
 def read_stem(row: dict[str, Any]) -> StemScores:
-    """JSON has null for what could not be measured."""
-    return StemScores(**{name: float("nan") if value is None else value for name, value in row.items()})
+    """JSON has null for what could not be measured, and lists; the windows were not kept."""
+    figures = {name: float("nan") if value is None else value for name, value in row.items()}
+    return StemScores(**{**figures, "sdr_by_window": ()})
 
 
 def measure_rtf(jobs: Sequence[Job], repeats: int = 15) -> list[float]:
