@@ -146,28 +146,29 @@ def rtf(
 Recipe = Annotated[Path, typer.Argument(help="A TOML file as in recipes/.")]
 Data = Annotated[Path, typer.Option(help="Folder with the recordings that the recipe names.")]
 Out = Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")]
+Run = Annotated[Path | None, typer.Option(help="Folder for states and curves: training that was stopped goes on.")]
 
 
 @train.command()
-def sparse(recipe: Recipe, data: Data, out: Out) -> Task:
+def sparse(recipe: Recipe, data: Data, out: Out, run: Run = None) -> Task:
     """Learn a dictionary and its decoder: a whole model."""
 
     def task() -> int:
         from rtsep.commands.train import TrainOptions, train_sparse
 
-        return train_sparse(TrainOptions(recipe, data, out))
+        return train_sparse(TrainOptions(recipe, data, out, run))
 
     return task
 
 
 @train.command()
-def dictionary(recipe: Recipe, data: Data, out: Out) -> Task:
+def dictionary(recipe: Recipe, data: Data, out: Out, run: Run = None) -> Task:
     """Learn a dictionary alone."""
 
     def task() -> int:
         from rtsep.commands.train import TrainOptions, train_dictionary
 
-        return train_dictionary(TrainOptions(recipe, data, out))
+        return train_dictionary(TrainOptions(recipe, data, out, run))
 
     return task
 
@@ -178,13 +179,14 @@ def decoder(
     data: Data,
     dictionary: Annotated[Path, typer.Option(help="What `rtsep train dictionary` wrote.")],
     out: Out,
+    run: Run = None,
 ) -> Task:
     """Make a model of a dictionary that was learned before."""
 
     def task() -> int:
         from rtsep.commands.train import TrainOptions, train_decoder
 
-        return train_decoder(TrainOptions(recipe, data, out), dictionary)
+        return train_decoder(TrainOptions(recipe, data, out, run), dictionary)
 
     return task
 

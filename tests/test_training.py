@@ -115,6 +115,7 @@ def test_a_dictionary_says_how_good_it_is(data):
     examples, shard = draw_examples(cut, mixer, 2)
     learned = fit_dictionary(recipe, examples.patches, shard, lambda *_: None)
     assert shard.total == len(examples) == 506
+    assert examples.mixtures.tolist() == [0] * 253 + [1] * 253
     matrix = learned.atoms.reshape(48, -1)
     codes = encode(matrix, examples.patches, recipe.learning_sparsity, 1e-4)
     assert learned.notes["energy"] == pytest.approx(

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtsep.commands.console import guarded
+from rtsep.commands.console import guarded, warn
 from rtsep.commands.stages import show_stages
 from rtsep.dictionary_file import LearnedDictionary, load_dictionary, save_dictionary
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError, OutputError
 from rtsep.model_file import SparseModel, save_model
 from rtsep.sparse.ranks import ONE_RANK, Ranks
+from rtsep.training.curves import draw_curves
 from rtsep.training.fit_sparse import fit_decoder_on, fit_dictionary_alone, fit_sparse
 from rtsep.training.recipe import SparseRecipe, read_recipe
+from rtsep.training.run_folder import NOTHING_KEPT, Keeper, RunFolder
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The recipe's file, the folder with its recordings, and the file to write."""
+    """The recipe's file, the folder with its recordings, the file to write, and the folder of the run, if any."""
 
     recipe: Path
     data: Path
     out: Path
+    run: Path | None
 
 
 def train_sparse(options: TrainOptions) -> int:
@@ -33,8 +37,8 @@ def train_sparse(options: TrainOptions) -> int:
     def task(ranks: Ranks) -> int:
         recipe = ranks.together(lambda: _checked(options))
         with show_stages() as progress:
-            model = fit_sparse(recipe, options.data, _processes(ranks), progress, ranks)
-        return _conclude(ranks, lambda: _save_model(model, options.out))
+            model = fit_sparse(recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks))
+        return _conclude(ranks, options.run, lambda: _save_model(model, options.out))
 
     return _on_all_ranks(task)
 
@@ -45,8 +49,10 @@ def train_dictionary(options: TrainOptions) -> int:
     def task(ranks: Ranks) -> int:
         recipe = ranks.together(lambda: _checked(options))
         with show_stages() as progress:
-            learned = fit_dictionary_alone(recipe, options.data, _processes(ranks), progress, ranks)
-        return _conclude(ranks, lambda: _save_dictionary(learned, options.out))
+            learned = fit_dictionary_alone(
+                recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks)
+            )
+        return _conclude(ranks, options.run, lambda: _save_dictionary(learned, options.out))
 
     return _on_all_ranks(task)
 
@@ -57,8 +63,10 @@ def train_decoder(options: TrainOptions, dictionary: Path) -> int:
     def task(ranks: Ranks) -> int:
         recipe, learned = ranks.together(lambda: (_checked(options), load_dictionary(dictionary)))
         with show_stages() as progress:
-            model = fit_decoder_on(learned, recipe, options.data, _processes(ranks), progress, ranks)
-        return _conclude(ranks, lambda: _save_model(model, options.out))
+            model = fit_decoder_on(
+                learned, recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks)
+            )
+        return _conclude(ranks, options.run, lambda: _save_model(model, options.out))
 
     return _on_all_ranks(task)
 
@@ -72,7 +80,25 @@ def _checked(options: TrainOptions) -> SparseRecipe:
         raise OptionError(f"file {out} must end in .safetensors, so that it can be loaded again, and be no folder")
     if not os.access(out.parent, os.W_OK):
         raise OutputError(f"{out.parent} cannot be written to: make it, or choose another folder with --out")
+    if options.run:
+        _check_run(options.run)
     return recipe
+
+
+def _check_run(run: Path) -> None:
+    folder = run if run.exists() else run.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"run folder {run}: {folder} is no folder that can be written to; choose another with --run")
+    if not _can_draw():
+        warn("left out: curves.png needs matplotlib: pip install 'rtsep[plots]'")
+
+
+def _can_draw() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _keeper(options: TrainOptions, ranks: Ranks) -> Keeper:
+    return RunFolder(options.run, ranks) if options.run else NOTHING_KEPT
 
 
 def _processes(ranks: Ranks) -> int:
@@ -95,9 +121,15 @@ def _save_dictionary(learned: LearnedDictionary, out: Path) -> None:
     )
 
 
-def _conclude(ranks: Ranks, save: Callable[[], None]) -> int:
-    """Rank 0 writes what all have; it fails for all."""
-    ranks.together(lambda: save() if ranks.rank == 0 else None)
+def _conclude(ranks: Ranks, run: Path | None, save: Callable[[], None]) -> int:
+    """Rank 0 writes what all have, and draws how it came to it; it fails for all."""
+
+    def conclude() -> None:
+        save()
+        if run and _can_draw():
+            draw_curves(run)
+
+    ranks.together(lambda: conclude() if ranks.rank == 0 else None)
     return 0
 
 

@@ -14,7 +14,7 @@ from rtsep.errors import OptionError
 from rtsep.frontend.features import ColumnGrid, Columns, compress
 from rtsep.model_file import FrontEndSpec
 from rtsep.sparse.coder import unit_norm
-from rtsep.sparse.ranks import ONE_RANK, Ranks, Shard
+from rtsep.sparse.ranks import ONE_RANK, Numbers, Ranks, Shard
 from rtsep.training.augment import Mixer
 from rtsep.types import F32
 
@@ -26,11 +26,14 @@ _SILENCE = 1e-4
 class Examples:
     """Unit-norm patches `(n, patch_columns * n_bands)` and the stems' newest columns `(n, n_stems * n_bands)`.
 
+    `mixtures` `(n,)` numbers the mixture that each comes from; one by itself has the number 0.
+
     Both are compressed amplitudes divided by the length of the mixture's patch, so that level is out of the question.
     """
 
     patches: F32
     stems: F32
+    mixtures: Numbers
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -66,7 +69,11 @@ def draw_examples(
     sizes = np.zeros(n_mixtures)
     sizes[numbers] = [len(part) for part in parts]
     ranks.sum(sizes)
-    examples = Examples(np.concatenate([p.patches for p in parts]), np.concatenate([p.stems for p in parts]))
+    examples = Examples(
+        np.concatenate([p.patches for p in parts]),
+        np.concatenate([p.stems for p in parts]),
+        np.repeat(numbers, [len(p) for p in parts]),
+    )
     return examples, Shard.of_parts(sizes.astype(np.int64), numbers, ranks)
 
 
@@ -106,4 +113,5 @@ def _examples(channels: F32, spec: FrontEndSpec, patch_columns: int, compression
     newest = amplitudes[1:, :, -1].transpose(1, 0, 2).reshape(len(mixture), -1)
     unit, length = unit_norm(mixture)
     sounding = length[:, 0] > _SILENCE
-    return Examples(unit[sounding], newest[sounding] / length[sounding])
+    n_sounding = int(sounding.sum())
+    return Examples(unit[sounding], newest[sounding] / length[sounding], np.zeros(n_sounding, np.int64))

@@ -1,8 +1,11 @@
-"""Fit the linear decoder on a learned dictionary, which makes it a model."""
+"""Fit the linear decoder on a learned dictionary, which makes it a model: in closed form or by gradient descent."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from scipy.sparse import csr_array, vstack
 
 from rtsep.decoder.linear import solve_ridge
 from rtsep.dictionary_file import LearnedDictionary
@@ -14,10 +17,14 @@ from rtsep.sparse.dictionary import Dictionary, whitening_matrix
 from rtsep.sparse.ranks import Shard, in_steps
 from rtsep.training.examples import Examples
 from rtsep.training.fit_dictionary import Progress
+from rtsep.training.fit_gradient import Coded, Course, fit_gradient, split_by_mixture
 from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
+from rtsep.training.run_folder import NOTHING_KEPT, Keeper
 from rtsep.types import F32, STEMS
 
 _BATCH = 2048
+
+Notes = dict[str, Any]
 
 
 def check_dictionary(recipe: SparseRecipe, learned: LearnedDictionary) -> None:
@@ -37,13 +44,25 @@ def check_dictionary(recipe: SparseRecipe, learned: LearnedDictionary) -> None:
 
 
 def fit_decoder(
-    recipe: SparseRecipe, learned: LearnedDictionary, examples: Examples, shard: Shard, progress: Progress
+    recipe: SparseRecipe,
+    learned: LearnedDictionary,
+    examples: Examples,
+    shard: Shard,
+    progress: Progress,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> SparseModel:
-    """The model with this dictionary and the best decoder for the examples, this rank's `shard` of all of them."""
+    """The model with this dictionary and the best decoder for the examples, this rank's `shard` of all of them.
+
+    By gradient descent where the recipe has epochs for it, in closed form otherwise. The descent goes on from what
+    `keeper` has; raises OptionError where that was on another dictionary.
+    """
     atoms = Dictionary(learned.atoms)
     whitening = whitening_matrix(atoms.matrix, recipe.whitening_floor)
     coder = SparseCoder(atoms, whitening, recipe.sparsity)
-    decoder, active = _decode(recipe.ridge, atoms.n_atoms, coder, examples, shard, progress)
+    if recipe.decoder_epochs:
+        decoder, notes = _by_descent(recipe, atoms, coder, examples, shard, progress, keeper)
+    else:
+        decoder, notes = _in_closed_form(recipe.ridge, atoms.n_atoms, coder, examples, shard, progress)
     return SparseModel(
         stems=STEMS,
         sample_rate=SAMPLE_RATE,
@@ -54,13 +73,13 @@ def fit_decoder(
         atoms=atoms.atoms,
         whitening=whitening,
         decoder=decoder,
-        notes={"recipe": recipe.text, "examples": shard.total, "active_atoms": round(active, 1)},
+        notes={"recipe": recipe.text, "examples": shard.total, **notes},
     )
 
 
-def _decode(
+def _in_closed_form(
     ridge: float, n_atoms: int, coder: SparseCoder, examples: Examples, shard: Shard, progress: Progress
-) -> tuple[F32, float]:
+) -> tuple[F32, Notes]:
     """The decoder from codes to the stems' newest columns, and how many atoms a code has on average.
 
     All ranks add up batch after batch, as one rank would.
@@ -80,4 +99,41 @@ def _decode(
         shard.ranks.sum(now_active)
         active += now_active
         progress("decoder", stop / shard.total, f"{active[0] / stop:.0f} atoms a patch")
-    return solve_ridge(sums.code_gram, sums.code_patch, ridge), float(active[0]) / shard.total
+    decoder = solve_ridge(sums.code_gram, sums.code_patch, ridge)
+    return decoder, {"active_atoms": round(float(active[0]) / shard.total, 1)}
+
+
+def _by_descent(
+    recipe: SparseRecipe,
+    atoms: Dictionary,
+    coder: SparseCoder,
+    examples: Examples,
+    shard: Shard,
+    progress: Progress,
+    keeper: Keeper,
+) -> tuple[F32, Notes]:
+    """The decoder that gradient descent comes to, with its losses, and how many atoms a code has on average."""
+    split = split_by_mixture(examples.mixtures, shard)
+    coded = _encoded(coder, examples, progress)
+    course = Course(recipe.decoder_epochs, recipe.ridge, recipe.seed)
+    decoder, curve = fit_gradient(coded, split, shard, course, atoms.matrix, progress, keeper)
+    active = np.array([float(coded.codes.nnz)])
+    shard.ranks.sum(active)
+    _, loss, held_out_loss = curve[-1].round(5).tolist()
+    return decoder, {
+        "active_atoms": round(float(active[0]) / shard.total, 1),
+        "loss": loss,
+        "held_out_loss": held_out_loss,
+    }
+
+
+def _encoded(coder: SparseCoder, examples: Examples, progress: Progress) -> Coded:
+    """The codes of all patches on this rank; no bit of them depends on which those are."""
+    parts, scales = [], []
+    n = max(len(examples), 1)  # a rank may have none
+    for start in range(0, n, _BATCH):
+        codes, scale = coder.encode(examples.patches[start : start + _BATCH])
+        parts.append(csr_array(in_steps(codes)))
+        scales.append(scale)
+        progress("codes", min(start + _BATCH, n) / n, f"{sum(map(len, scales))} of {len(examples)} patches")
+    return Coded(vstack(parts, format="csr"), examples.stems, np.concatenate(scales))

@@ -14,26 +14,38 @@ from rtsep.training.examples import Examples, draw_examples, mixture_examples, m
 from rtsep.training.fit_decoder import check_dictionary, fit_decoder
 from rtsep.training.fit_dictionary import Progress, fit_dictionary
 from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
+from rtsep.training.run_folder import NOTHING_KEPT, Keeper
 
 
 def fit_sparse(
-    recipe: SparseRecipe, data: Path, processes: int, progress: Progress, ranks: Ranks = ONE_RANK
+    recipe: SparseRecipe,
+    data: Path,
+    processes: int,
+    progress: Progress,
+    ranks: Ranks = ONE_RANK,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> SparseModel:
     """The model of a recipe, from the recordings below the folder `data`: the same one for any number of ranks.
 
-    `processes` draw mixtures on each rank.
+    `processes` draw mixtures on each rank. Goes on from what `keeper` has, as the others do, once the mixtures are
+    drawn again.
     """
-    examples, shard = _draw(mixture_examples, recipe, data, processes, progress, ranks)
-    learned = fit_dictionary(recipe, examples.patches, shard, progress)
-    return fit_decoder(recipe, learned, examples, shard, progress)
+    examples, shard = _draw(mixture_examples, recipe, data, processes, progress, ranks, keeper)
+    learned = fit_dictionary(recipe, examples.patches, shard, progress, keeper)
+    return fit_decoder(recipe, learned, examples, shard, progress, keeper)
 
 
 def fit_dictionary_alone(
-    recipe: SparseRecipe, data: Path, processes: int, progress: Progress, ranks: Ranks = ONE_RANK
+    recipe: SparseRecipe,
+    data: Path,
+    processes: int,
+    progress: Progress,
+    ranks: Ranks = ONE_RANK,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> LearnedDictionary:
     """The dictionary of a recipe, the same one that `fit_sparse` would build on."""
-    examples, shard = _draw(mixture_patches, recipe, data, processes, progress, ranks)
-    return fit_dictionary(recipe, examples.patches, shard, progress)
+    examples, shard = _draw(mixture_patches, recipe, data, processes, progress, ranks, keeper)
+    return fit_dictionary(recipe, examples.patches, shard, progress, keeper)
 
 
 def fit_decoder_on(
@@ -43,18 +55,31 @@ def fit_decoder_on(
     processes: int,
     progress: Progress,
     ranks: Ranks = ONE_RANK,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> SparseModel:
     """The model of a recipe on a dictionary that was learned before. Raises OptionError where they do not agree."""
     check_dictionary(recipe, learned)
-    examples, shard = _draw(mixture_examples, recipe, data, processes, progress, ranks)
-    return fit_decoder(recipe, learned, examples, shard, progress)
+    examples, shard = _draw(mixture_examples, recipe, data, processes, progress, ranks, keeper)
+    return fit_decoder(recipe, learned, examples, shard, progress, keeper)
 
 
 def _draw(
-    cut: Callable[..., Examples], recipe: SparseRecipe, data: Path, processes: int, progress: Progress, ranks: Ranks
+    cut: Callable[..., Examples],
+    recipe: SparseRecipe,
+    data: Path,
+    processes: int,
+    progress: Progress,
+    ranks: Ranks,
+    keeper: Keeper,
 ) -> tuple[Examples, Shard]:
     """The examples of the recipe's mixtures; a rank that is done shows as such, though others may still be drawing."""
-    mixer = ranks.together(lambda: Mixer(recipe.sources(data), recipe.remix, SAMPLE_RATE, recipe.seed))
+
+    def begin() -> Mixer:
+        sources = recipe.sources(data)
+        keeper.begin(recipe, sources)
+        return Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
+
+    mixer = ranks.together(begin)
     cut_alike = partial(cut, spec=recipe.spec, patch_columns=recipe.patch_columns, compression=recipe.compression)
 
     def report(done: int) -> None:

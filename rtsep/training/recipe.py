@@ -20,7 +20,10 @@ SAMPLE_RATE = 44100
 
 @dataclass(frozen=True)
 class SparseRecipe:
-    """How a sparse model is made: from `songs` and other `datasets`. `text` is the file itself, kept in the model."""
+    """How a sparse model is made: from `songs` and other `datasets`. `text` is the file itself, kept in the model.
+
+    `decoder_epochs` are those of gradient descent; with none the decoder is the closed form.
+    """
 
     text: str
     seed: int
@@ -39,6 +42,7 @@ class SparseRecipe:
     dictionary_patches: int
     dictionary_epochs: int
     ridge: float
+    decoder_epochs: int
     mask_exponent: float
 
     def sources(self, data: Path) -> list[Source]:
@@ -63,6 +67,8 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
     data, frontend, code, decode = table["data"], dict(table["frontend"]), table["dictionary"], table["decoder"]
     # `data.solo` is short for sets of that kind.
     sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
+    if (epochs := int(decode.get("epochs", 0))) < 0:
+        raise ValueError(f"decoder epochs {epochs}")
     kind, layout = frontend.pop("kind"), BandLayout(SAMPLE_RATE, **frontend.pop("bands", {}))
     return SparseRecipe(
         text=text,
@@ -82,6 +88,7 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
         dictionary_patches=int(code["patches"]),
         dictionary_epochs=int(code["epochs"]),
         ridge=float(decode["ridge"]),
+        decoder_epochs=epochs,
         mask_exponent=float(decode["mask_exponent"]),
     )
 
