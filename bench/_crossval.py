@@ -38,6 +38,10 @@ class Job:
     recipe: SparseRecipe
     model: Path
 
+    @property
+    def label(self) -> str:
+        return f"{self.fold.name}, {self.name}"
+
 
 def plan(tables: Mapping[str, Table], fold: Fold, models: Path) -> list[Job]:
     """A job for each recipe; writes them as they are for this fold into the folder `models`, where the models go."""
@@ -73,7 +77,7 @@ def _sorted(jobs: Sequence[Job], key: Callable[[SparseRecipe], str]) -> list[Job
 
 
 def _draw(job: Job, data: Path) -> tuple[Examples, Shard]:
-    recipe, tell = job.recipe, told(job)
+    recipe, tell = job.recipe, told(job.label)
     sources = recipe.sources(data)
     check_apart(job.fold, sources)
     cut = partial(
@@ -89,18 +93,24 @@ def _draw(job: Job, data: Path) -> tuple[Examples, Shard]:
 
 def _fit(jobs: Sequence[Job], examples: Examples, shard: Shard) -> None:
     """The models of jobs that have their dictionary in common."""
-    learned = fit_dictionary(jobs[0].recipe, examples.patches, shard, told(jobs[0]))
+    learned = fit_dictionary(jobs[0].recipe, examples.patches, shard, told(jobs[0].label))
     for job in jobs:
-        save_model(fit_decoder(job.recipe, learned, examples, shard, told(job)), job.model)
+        save_model(fit_decoder(job.recipe, learned, examples, shard, told(job.label)), job.model)
 
 
 def judge(jobs: Sequence[Job], baselines: Sequence[str], seconds: float | None) -> list[SongScores]:
     """Scores of the jobs of one fold on its songs, or the middle `seconds` of each; models go by the jobs' names."""
     fold = jobs[0].fold
+    tell = told(fold.name)
     names = {str(job.model): job.name for job in jobs}
     with TemporaryDirectory() as folder:
         songs = middles(fold.songs, seconds, Path(folder)) if seconds else list(fold.songs)
-        found = evaluate_songs(songs, methods(list(names), baselines), default_processes(), lambda done, total: None)
+        found = evaluate_songs(
+            songs,
+            methods(list(names), baselines),
+            default_processes(),
+            lambda done, total: tell("judging", done / total, f"{done} of {total} s"),
+        )
     return [
         replace(result, scores={names.get(name, name): _medians(rows) for name, rows in result.scores.items()})
         for result in found
@@ -112,8 +122,8 @@ def _medians(rows: Sequence[StemScores]) -> tuple[StemScores, ...]:
     return tuple(replace(row, sdr_by_window=()) for row in rows)
 
 
-def told(job: Job) -> Progress:
-    """A function that says on stderr how far a job is: at the end of every stage, and now and then before."""
+def told(about: str) -> Progress:
+    """A function that says on stderr how far something is: at the end of every stage, and now and then before."""
     last = time.monotonic()
 
     def tell(stage: str, share: float, words: str) -> None:
@@ -121,6 +131,6 @@ def told(job: Job) -> Progress:
         now = time.monotonic()
         if share >= 1 or now - last > _TELL_SECONDS:
             last = now
-            print(f"{job.fold.name}, {job.name}: {stage} {share:.0%}, {words}", file=sys.stderr, flush=True)
+            print(f"{about}: {stage} {share:.0%}, {words}", file=sys.stderr, flush=True)
 
     return tell

@@ -90,4 +90,5 @@ def _songs_folder(tables: Mapping[str, Table]) -> str:
 def _words(folds: tuple[Fold, ...], seconds: float | None) -> str:
     counts = ", ".join(f"{fold.name} {len(fold.songs)}" for fold in folds)
     judged = sum(min(song.seconds, seconds or song.seconds) for fold in folds for song in fold.songs)
-    return f"{judged / 60:.0f} min of songs judged, none by a model that heard its artist; folds: {counts}"
+    stretch = f", the middle {seconds:g} s of each" if seconds else ""
+    return f"{judged / 60:.3g} min of songs judged{stretch}, none by a model that heard its fold: {counts}"
