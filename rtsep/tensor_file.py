@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ def write_tensors(path: Path, kind: str, header: Mapping[str, Any], arrays: Mapp
         scratch.chmod(0o644)  # safetensors makes it readable for its owner alone
         scratch.replace(path)
     except (OSError, SafetensorError) as error:
-        scratch.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written ({error}); make room, or choose another place") from error
+    finally:  # also after an interruption
+        with suppress(OSError):
+            scratch.unlink()
 
 
 def read_tensors(path: Path, kind: str) -> tuple[Header, Arrays]:

@@ -119,6 +119,27 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         RunFolder(tmp_path / "no" / "run", ONE_RANK).keep("decoder", make_state(1, 3))
 
 
+@pytest.mark.parametrize("interrupted", ["pathlib.Path.replace", "pathlib.Path.chmod"])
+def test_an_interruption_leaves_what_was_kept_before(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    run.keep("dictionary", make_state(2))
+    before = sorted(os.listdir(run.path))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(interrupted, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run.keep("dictionary", make_state(3))
+    state = run.state("dictionary")
+    assert state is not None
+    np.testing.assert_array_equal(state["curve"], make_state(2)["curve"])
+    assert len(read_curve(run.path / "dictionary.csv")["energy"]) in (2, 3)
+    assert sorted(os.listdir(run.path)) == before
+
+
 def test_rank_0_alone_writes_and_all_read(tmp_path: Path) -> None:
     def task(ranks):
         run = RunFolder(tmp_path / "run", ranks)

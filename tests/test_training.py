@@ -79,8 +79,11 @@ def test_same_recipe_same_model_on_one_process_or_two(data):
     assert one.notes["recipe"] == recipe.text
 
 
-def test_a_model_trained_on_one_half_of_a_song_separates_the_other(data):
-    model = fit_sparse(read_recipe(data / "recipe.toml"), data, 2, lambda *_: None)
+@pytest.mark.parametrize("decoder_epochs", [0, 60])
+def test_a_model_trained_on_one_half_of_a_song_separates_the_other(data, decoder_epochs):
+    recipe = replace(read_recipe(data / "recipe.toml"), decoder_epochs=decoder_epochs)
+    model = fit_sparse(recipe, data, 2, lambda *_: None)
+    assert ("held_out_loss" in model.notes) == bool(decoder_epochs)
     separator = SparseSeparator(model, slices=64)
     n = separator.shape.input_length
     truth = np.stack([soundfile.read(data / f"songs/Second/{s}.flac", n, dtype="float32")[0] for s in STEMS])
@@ -174,7 +177,12 @@ def test_a_recording_that_is_cut_off_is_one_clear_line(data, tmp_path, processes
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("seed = ", "wrong"), ("seed = 1", "'data'"), (dedent(RECIPE).replace("atoms", "atom"), "'atoms'")],
+    [
+        ("seed = ", "wrong"),
+        ("seed = 1", "'data'"),
+        (dedent(RECIPE).replace("atoms", "atom"), "'atoms'"),
+        (dedent(RECIPE).replace("ridge", "epochs = -1\nridge"), "decoder epochs -1"),
+    ],
 )
 def test_recipes_that_cannot_be_used_are_one_clear_line(tmp_path: Path, text, words):
     path = tmp_path / "r.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -61,5 +62,7 @@ def draw_curves(folder: Path) -> None:
         figure.savefig(scratch, format="png", dpi=120)
         scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise OutputError(f"picture {path} cannot be written ({error.strerror}); choose another place") from error
+    finally:  # also after an interruption
+        with suppress(OSError):
+            scratch.unlink()

@@ -91,8 +91,9 @@ class RunFolder:
         """Raises OutputError."""
 
         def write() -> None:
-            write_tensors(self._state_path(stage), _KIND, {}, state)
+            # The state comes last: whatever goes on from it has at least its curve in the folder.
             _write(self.path / f"{stage}.csv", curve_text(stage, state["curve"]))
+            write_tensors(self._state_path(stage), _KIND, {}, state)
 
         self.ranks.together(lambda: write() if self.ranks.rank == 0 else None)
 
@@ -148,6 +149,7 @@ def _write(path: Path, text: str) -> None:
         scratch.write_text(text)
         scratch.replace(path)
     except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}); make room, or choose another place") from error
+    finally:  # also after an interruption
         with suppress(OSError):
             scratch.unlink()
-        raise OutputError(f"{path} cannot be written ({error.strerror}); make room, or choose another place") from error
