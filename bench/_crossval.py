@@ -54,6 +54,7 @@ def _job(name: str, table: Table, fold: Fold, models: Path) -> Job:
     held_out = override(table, {"data.held_out": [song.name for song in fold.songs]})
     draft = models / "recipe.toml"
     recipe = write_recipe(held_out, draft)
+    recipe.spec.build()  # sizes that do not fit are told now, not after the training of others
     stem = re.sub(r"[^\w=.-]+", "_", f"{name}-{fold.name}-{model_key(recipe)}")
     draft.replace(models / f"{stem}.toml")
     return Job(name, fold, recipe, models / f"{stem}.safetensors")

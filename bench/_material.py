@@ -50,15 +50,23 @@ def add_material_options(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def material(options: argparse.Namespace, tables: Mapping[str, Table]) -> Iterator[Material]:
     """For the recipes in `tables`. Raises OptionError where their songs are not in one folder, or cannot be found."""
+    _check(options)
     with TemporaryDirectory() as folder:
         models = options.models or Path(folder) / "models"
-        entries = {"data.mixtures": options.mixtures} if options.mixtures else {}
+        entries = {} if options.mixtures is None else {"data.mixtures": options.mixtures}
         if options.data is None:
             yield _demo(Path(folder), models, entries, options.quick)
         else:
             songs = find_songs(options.data / _songs_folder(tables))
             folds = tuple(read_folds(options.folds, songs) if options.folds else folds_by_folder(songs))
             yield Material(options.data, folds, models, entries, _words(folds, options.seconds))
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.folds and not options.data:
+        raise OptionError(f"--folds {options.folds} without --data: the demo song's halves are the folds; leave it out")
+    if options.seconds is not None and options.seconds < 1:
+        raise OptionError(f"--seconds {options.seconds:g}: scores are medians over windows of 1 s; give 1 at least")
 
 
 def _demo(folder: Path, models: Path, entries: Mapping[str, Any], quick: bool) -> Material:
@@ -71,7 +79,7 @@ def _demo(folder: Path, models: Path, entries: Mapping[str, Any], quick: bool) -
         "dictionary.patches": 1000 if quick else 10000,
     }
     folds = tuple(folds_by_folder(find_songs(folder / "songs")))
-    words = "demo song: one half teaches, the other is judged; same singer, far too little to tell who wins"
+    words = "demo song, one half judged by models of the other: shows that it runs, not who wins"
     return Material(folder, folds, models, {**small, **entries}, words)
 
 

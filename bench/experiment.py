@@ -126,7 +126,7 @@ def draw(results: Sequence[SongScores], models: Sequence[str], path: Path) -> No
     for m, (name, matrix) in enumerate(matrices.items()):
         places = np.arange(len(STEMS)) - 0.4 + (m + 0.5) * width
         columns = [column[np.isfinite(column)] for column in matrix.T]
-        boxes = scores.boxplot(columns, positions=places, widths=0.8 * width, showfliers=False, manage_ticks=False)
+        boxes = scores.boxplot(columns, positions=places, widths=0.8 * width, manage_ticks=False)
         for line in (line for lines in boxes.values() for line in lines):
             line.set_color(f"C{m}")
         scores.plot([], [], color=f"C{m}", label=name)

@@ -128,7 +128,8 @@ def test_wrong_entries_are_told(bench: dict[str, ModuleType], text: str) -> None
         ("dictionary.compression=0.7", set()),
         ("dictionary.patch_columns=4", set()),
         ("remix.tilt_db=0.0", set()),
-        ("frontend.transition=4096", set()),
+        ("decoder.epochs=3", {"examples", "dictionary"}),
+        ("frontend.transition=1024", set()),
         ("data.held_out=[]", set()),
     ],
 )
