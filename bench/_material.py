@@ -79,7 +79,7 @@ def _demo(folder: Path, models: Path, entries: Mapping[str, Any], quick: bool) -
         "dictionary.patches": 1000 if quick else 10000,
     }
     folds = tuple(folds_by_folder(find_songs(folder / "songs")))
-    words = "demo song, one half judged by models of the other: shows that it runs, not who wins"
+    words = "not unseen music: halves of the demo song, each judged by models of the other, to show that it runs"
     return Material(folder, folds, models, {**small, **entries}, words)
 
 

@@ -2,7 +2,8 @@
 
 Cross-validation: each fold of songs is judged by models that were trained without it, then all songs are pooled.
 Medians and means over songs of BSSEval v4, with 95 % bootstrap intervals over songs; then the first recipe against each
-other one, song by song. Without --data the demo song's halves take turns, which shows no more than that it runs.
+other one, song by song. Without --data the demo song's halves take turns, which shows no more than that it runs. With
+--plot FILE.png also a drawing.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def draw(results: Sequence[SongScores], models: Sequence[str], path: Path) -> No
         if m:
             draw_differences(apart, matrices[models[0]] - matrix, places, f"C{m}", f"{models[0]} - {name}")
     apart.axhline(0, color="gray", linewidth=0.8)
-    scores.set_title(f"SDR of {len(results)} songs that the models never heard, dB")
+    scores.set_title(f"SDR of {len(results)} songs, each by models of other folds, dB")
     apart.set_title("SDR, song by song: points; median and 95 % interval: bars")
     for axes in (scores, apart):
         axes.set_xticks(range(len(STEMS)), STEMS)
