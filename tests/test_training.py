@@ -12,8 +12,10 @@ import pytest
 import soundfile
 from sound_files import assert_one_line
 
+from rtsep.commands.train import TrainOptions, train_dictionary, train_sparse
 from rtsep.dictionary_file import LearnedDictionary
 from rtsep.errors import AudioError, OptionError
+from rtsep.model_file import save_model
 from rtsep.separator import SparseSeparator
 from rtsep.sparse.learning import encode, energy_of
 from rtsep.training.augment import Mixer, Remix, draw_chances
@@ -93,6 +95,21 @@ def test_a_model_trained_on_one_half_of_a_song_separates_the_other(data, decoder
     true = truth[:, context + inside.start : context + inside.stop]
     gains = 10 * np.log10(np.sum((true.sum(axis=0) - true) ** 2, (1, 2)) / np.sum((stems - true) ** 2, (1, 2)))
     assert np.median(gains) > 2.0
+
+
+def test_a_dictionarys_run_goes_on_to_a_model_and_needs_no_matplotlib(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("rtsep.commands.train._can_draw", lambda: False)
+    run = tmp_path / "run"
+    assert train_dictionary(TrainOptions(data / "recipe.toml", data, tmp_path / "atoms.safetensors", run)) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "rtsep: left out: curves.png needs matplotlib: pip install 'rtsep[plots]'"
+    assert any(line.startswith("dictionary: 100%") for line in told)
+    assert train_sparse(TrainOptions(data / "recipe.toml", data, tmp_path / "model.safetensors", run)) == 0
+    assert "dictionary: " not in capsys.readouterr().err
+    assert not (run / "curves.png").exists()
+    without = fit_sparse(read_recipe(data / "recipe.toml"), data, 1, lambda *_: None)
+    save_model(without, tmp_path / "without.safetensors")
+    assert (tmp_path / "without.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
 
 def test_a_decoder_is_refused_a_dictionary_of_other_patches(data):
