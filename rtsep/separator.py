@@ -1,4 +1,4 @@
-"""Separator of the sparse model: a chunk in, its stems out, and nothing remembered in between."""
+"""Separators of models: a chunk in, its stems out, and nothing remembered in between; here that of the sparse model."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from rtsep.decoder.kernels import decode_codes
 from rtsep.decoder.masks import ratio_masks
 from rtsep.errors import OptionError
 from rtsep.frontend.features import ColumnGrid, Columns, compress
-from rtsep.model_file import SparseModel, load_model
+from rtsep.model_file import SparseModel, load_model, model_path
 from rtsep.sparse.coder import Solver, SparseCoder
+from rtsep.tensor_file import read_header
+from rtsep.timbrenet import model as timbrenet
+from rtsep.timbrenet.separator import TimbreSeparator
 from rtsep.types import C64, F32, Audio, ChunkShape, Stems
 
 # What one file chunk holds: long enough that its context costs little, short enough that ranks share a song evenly.
 _CHUNK_SAMPLES = 32768
 # Slices that are analysed in one call: two would do for stereo; more than eight leave the processor's cache.
 _SLICES_TOGETHER = 4
-
-
-def load_separator(name_or_path: str = "cqt-sparse", solver: Solver = "cd") -> SparseSeparator:
-    """The separator of a shipped model's name or of a model file. Raises ModelError, OptionError."""
-    return SparseSeparator(load_model(name_or_path), solver)
 
 
 class SparseSeparator:
@@ -92,3 +90,16 @@ class SparseSeparator:
         amplitudes = decoded.reshape(n_slices, n_channels, n_decoded, len(self.stems), -1)
         masks = ratio_masks(amplitudes.transpose(3, 0, 1, 4, 2), self.model.mask_exponent)
         return np.ascontiguousarray(masks[..., self._grid.nearest_decoded].swapaxes(0, 1))
+
+
+ModelSeparator = SparseSeparator | TimbreSeparator
+
+
+def load_separator(name_or_path: str = "cqt-sparse", solver: Solver = "cd") -> ModelSeparator:
+    """The separator of a shipped model's name or of a model file, by the file's kind. Raises ModelError, OptionError.
+
+    `solver` is that of sparse codes; a TimbreNet has none.
+    """
+    if read_header(model_path(name_or_path)).get("kind") == timbrenet.KIND:
+        return TimbreSeparator(timbrenet.load_timbrenet(name_or_path))
+    return SparseSeparator(load_model(name_or_path), solver)

@@ -19,9 +19,10 @@ SOURCES = {
 # From the bottom up. A part is a module or a package below rtsep; it imports from lower layers and from itself.
 LAYERS = (
     {"types", "errors"},
-    {"frontend", "sparse", "decoder", "timbrenet", "tensor_file"},
+    {"frontend", "sparse", "decoder", "tensor_file"},
     {"model_file"},
-    {"separator", "dictionary_file"},
+    {"timbrenet", "dictionary_file"},
+    {"separator"},
     {"streaming", "engine", "io", "training"},
     {"stem_stream"},
     {"file_job", "progress", "evaluation", "atom_sheet"},

@@ -4,6 +4,7 @@ import demo_song
 import numpy as np
 import pytest
 from small_model import LOW_DELAY, write_small_model
+from small_timbrenet import CQT_SPEC, STFT_SPEC, write_small_timbrenet
 
 import rtsep
 from rtsep.errors import AudioError, ModelError, OptionError
@@ -16,12 +17,19 @@ RATE = 44100
 SHIPPED = ("cqt-sparse", "stft-sparse")
 
 
-@pytest.fixture(scope="module", params=[*SHIPPED, "low delay"])
+@pytest.fixture(scope="module", params=[*SHIPPED, "low delay", "cqt-timbrenet", "stft-timbrenet"])
 def separator(request, tmp_path_factory):
     if request.param in SHIPPED:
         return load_separator(request.param)
-    path = tmp_path_factory.mktemp("model") / "low-delay.safetensors"
-    return load_separator(str(write_small_model(path, spec=LOW_DELAY)))
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    if request.param == "low delay":
+        return load_separator(str(write_small_model(path, spec=LOW_DELAY)))
+    return load_separator(str(write_small_timbrenet(path, CQT_SPEC if request.param[:3] == "cqt" else STFT_SPEC)))
+
+
+def cut_to(separator, slices):
+    """The same separator for chunks of so many slices."""
+    return type(separator)(separator.model, slices=slices)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +62,7 @@ def test_same_samples_same_stems_whatever_was_separated_before(separator, music)
 
 @pytest.mark.parametrize("slices", [1, 3])
 def test_stems_do_not_depend_on_the_length_of_the_chunks(separator, music, slices):
-    short = SparseSeparator(separator.model, slices=slices)
+    short = cut_to(separator, slices)
     a, b = separate_song(separator, music), separate_song(short, music)
     if separator.shape.slice_output == 2 * separator.shape.hop:  # two slices overlap: their sum has no order
         assert np.array_equal(a, b)
@@ -71,15 +79,15 @@ def test_level_does_not_matter(separator, music, gain_db):
 def test_context_is_enough(separator, music):
     """What lies before the context has no say: the claim on which chunks on different ranks rest."""
     shape = separator.shape
-    one = SparseSeparator(separator.model, slices=1)
+    one = cut_to(separator, 1)
     late = separator.shape.context + 5 * shape.hop
     chunk = music[late - one.shape.context : late - one.shape.context + one.shape.input_length]
     alone = one.separate(chunk)[:, : shape.hop]
-    longer = SparseSeparator(separator.model, slices=4)
+    longer = cut_to(separator, 4)
     start = late - longer.shape.context - 3 * shape.hop
     stems = longer.separate(music[start : start + longer.shape.input_length])
     # The fourth slice of the longer chunk begins at `late`, under the tails of those before it; take the tails away.
-    three = SparseSeparator(separator.model, slices=3)
+    three = cut_to(separator, 3)
     tails = three.separate(music[start : start + three.shape.input_length])
     overlap = tails[:, 3 * shape.hop : 4 * shape.hop]
     assert np.allclose(stems[:, 3 * shape.hop : 4 * shape.hop] - overlap, alone, atol=1e-5)
@@ -114,9 +122,10 @@ def test_silence_and_denormals_give_silence(separator):
         assert np.abs(stems).max() <= 1e-38
 
 
-def test_both_solvers_give_the_same_stems(separator, music):
-    shape = separator.shape
-    chunk = music[: shape.input_length]
+@pytest.mark.parametrize("name", SHIPPED)
+def test_both_solvers_give_the_same_stems(name, music):
+    separator = load_separator(name)
+    chunk = music[: separator.shape.input_length]
     cd, lca = separator.separate(chunk), SparseSeparator(separator.model, "lca").separate(chunk)
     assert np.linalg.norm(cd - lca) <= 0.02 * np.linalg.norm(cd)
 

@@ -20,7 +20,7 @@ from rtsep.types import Engine, Separator
 
 if TYPE_CHECKING:
     from rtsep.engine.crew import Crew, Order
-    from rtsep.separator import SparseSeparator
+    from rtsep.separator import ModelSeparator
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _separate(options: RunOptions, load: Callable[[], Separator], start_engine: 
         return separate_file(options.job, load, start_engine, progress)
 
 
-def _load(options: RunOptions) -> SparseSeparator:
+def _load(options: RunOptions) -> ModelSeparator:
     """Load what the job asks for. Raises ModelError, and OptionError where model and front end disagree."""
     from rtsep.separator import load_separator
 
@@ -89,10 +89,17 @@ def _load(options: RunOptions) -> SparseSeparator:
 
 def _frontend(separator: Separator) -> str:
     """The kind of the loaded model's front end."""
+    from rtsep.separator import ModelSeparator
+
+    assert isinstance(separator, ModelSeparator)  # no other kind is loaded
+    return separator.model.spec.kind
+
+
+def _solver(separator: Separator) -> str:
+    """What finds the masks: a solver of sparse codes, or a network."""
     from rtsep.separator import SparseSeparator
 
-    assert isinstance(separator, SparseSeparator)  # no other kind is loaded
-    return separator.model.spec.kind
+    return separator.solver if isinstance(separator, SparseSeparator) else "network"
 
 
 def _import_separator() -> None:
@@ -108,7 +115,7 @@ def _import_separator() -> None:
     nothing()
 
 
-def _load_ordered(order: Order) -> SparseSeparator:
+def _load_ordered(order: Order) -> ModelSeparator:
     from rtsep.separator import load_separator
 
     return load_separator(order.model, order.solver)
@@ -130,7 +137,8 @@ def _conclude(options: RunOptions, done: FileRun, peak_bytes: Mapping[int, int])
         if n_clipped:
             warn(f"{stem}: {n_clipped} samples clipped, as {job.audio_format} ends at full scale; wav does not")
     scores = _score(options, done)
-    report = make_report(done, job.model, _frontend(done.separator), job.solver, peak_bytes, scores)
+    solver = _solver(done.separator)
+    report = make_report(done, job.model, _frontend(done.separator), solver, peak_bytes, scores)
     if options.report:
         write_report(report, options.report)
     if not options.quiet:

@@ -47,10 +47,10 @@ class SongScores:
 
 def methods(models: Sequence[str], baselines: Sequence[str]) -> tuple[Method, ...]:
     """Models, then baselines. Raises ModelError for a model that cannot be loaded or has other stems than STEMS."""
-    from rtsep.model_file import load_model
+    from rtsep.separator import load_separator
 
     for name in models:
-        stems = load_model(name).stems
+        stems = load_separator(name).stems
         if sorted(stems) != sorted(STEMS):
             raise ModelError(f"model {name} separates {', '.join(stems)}: to be judged it needs {', '.join(STEMS)}")
     alone = {HPSS: ("drums",), REPET: ("vocals",)}
@@ -101,9 +101,9 @@ def _estimate(name: str, recording: Recording, first_model: str) -> Stems:
         return np.broadcast_to(mixture, recording.truth.shape)
     if name == IDEAL:
         from rtsep.evaluation.ideal_masks import ideal_stems
-        from rtsep.model_file import load_model
+        from rtsep.separator import load_separator
 
-        model = load_model(first_model)
+        model = load_separator(first_model).model
         return ideal_stems(recording.truth, rate, model.frontend(), model.sample_rate)
     if name in CLASSICS:
         from rtsep.evaluation.classics import foreground, percussive

@@ -1,0 +1,79 @@
+"""The layers of a TimbreNet as plain arrays: their sizes, and how much of the past they hear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rtsep.errors import OptionError
+from rtsep.timbrenet.features import VIEWS
+from rtsep.types import F32
+
+TAPS = 3  # of a convolution, over slices and over bands
+Weights = Mapping[str, F32]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a recipe chooses of a network. A block for each of `dilations`, counted in slices.
+
+    `channels` are those of the trunk, `bottleneck` what all bands together are narrowed to, `timbres` the length of the
+    timbre dimension.
+    """
+
+    channels: int
+    dilations: tuple[int, ...]
+    bottleneck: int
+    timbres: int
+    level_slices: int
+    compression: float
+
+    def __post_init__(self) -> None:
+        counts = {"channels": self.channels, "bottleneck": self.bottleneck, "timbres": self.timbres}
+        counts |= {"level_slices": self.level_slices, "dilations": min(self.dilations, default=0)}
+        for name, value in counts.items():
+            if value < 1:
+                raise OptionError(f"{name} {value}: a network needs 1 at least; write a larger number")
+        if not 0 < self.compression <= 2:
+            raise OptionError(f"compression {self.compression}: it must be above 0 and at most 2; 0.3 is usual")
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """For each block, how many slices back its input still matters to the output."""
+        back = [(TAPS - 1) * dilation for dilation in self.dilations]
+        return tuple(sum(back[i:]) for i in range(len(back)))
+
+    @property
+    def context_slices(self) -> int:
+        """Slices before the newest that its filters depend on, those that set the level among them."""
+        return sum((TAPS - 1) * dilation for dilation in self.dilations) + self.level_slices - 1
+
+
+def weight_shapes(sizes: Sizes, n_bands: int, n_columns: int, n_outputs: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each array by its name; matrices are `(in, out)`, but for those over bands, which are `(out, in)`.
+
+    Rows of `enter` and `time` are three neighbouring bands, from the lowest; columns of `time` are what goes to the
+    slice itself, to the one a dilation later, and to the one two dilations later.
+    """
+    wide = sizes.channels
+    shapes: dict[str, tuple[int, ...]] = {
+        "enter": (TAPS * VIEWS * n_columns, wide),
+        "enter_bias": (n_bands, wide),
+    }
+    for i in range(len(sizes.dilations)):
+        shapes |= {
+            f"time{i}": (TAPS * wide, TAPS * wide),
+            f"time{i}_bias": (wide,),
+            f"narrow{i}": (sizes.bottleneck, n_bands),
+            f"narrow{i}_bias": (sizes.bottleneck, 1),
+            f"widen{i}": (n_bands, sizes.bottleneck),
+            f"widen{i}_bias": (n_bands, 1),
+            f"leave{i}": (wide, wide),
+            f"leave{i}_bias": (wide,),
+        }
+    return shapes | {
+        "timbre": (wide, n_columns * sizes.timbres),
+        "timbre_bias": (n_columns * sizes.timbres,),
+        "mix": (sizes.timbres, n_outputs),
+        "mix_bias": (n_bands, 1, n_outputs),
+    }

@@ -1,0 +1,83 @@
+"""A TimbreNet on disk: safetensors with a JSON header, as all models of rtsep."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtsep.errors import ModelError, OptionError
+from rtsep.frontend.features import FrontEnd
+from rtsep.model_file import FrontEndSpec, model_path
+from rtsep.tensor_file import read_tensors, write_tensors
+from rtsep.timbrenet.layers import Sizes, Weights, weight_shapes
+from rtsep.types import F32
+
+KIND = "timbrenet"
+
+
+@dataclass(frozen=True, eq=False)
+class TimbreModel:
+    """All that a TimbreNet separator is. `weights` have the names and shapes of `layers.weight_shapes`, float32."""
+
+    stems: tuple[str, ...]
+    sample_rate: int
+    spec: FrontEndSpec
+    sizes: Sizes
+    weights: Weights
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def frontend(self) -> FrontEnd:
+        return self.spec.build()
+
+
+def save_timbrenet(model: TimbreModel, path: Path) -> None:
+    """Write `model`: 16-bit floats for the weights, all else as JSON in the header. Raises OutputError."""
+    header = {
+        "stems": model.stems,
+        "sample_rate": model.sample_rate,
+        "spec": asdict(model.spec),
+        "sizes": asdict(model.sizes),
+        "notes": model.notes,
+    }
+    write_tensors(path, KIND, header, {name: array.astype(np.float16) for name, array in model.weights.items()})
+
+
+def load_timbrenet(name_or_path: str) -> TimbreModel:
+    """The model of a shipped name or a file. Raises ModelError where it is unknown, damaged or of another format."""
+    path = model_path(name_or_path)
+    header, arrays = read_tensors(path, KIND)
+    try:
+        sizes = dict(header["sizes"])
+        model = TimbreModel(
+            stems=tuple(header["stems"]),
+            sample_rate=int(header["sample_rate"]),
+            spec=FrontEndSpec.from_table(header["spec"]),
+            sizes=Sizes(**sizes | {"dilations": tuple(sizes["dilations"])}),
+            weights={name: array.astype(np.float32) for name, array in arrays.items()},
+            notes=header["notes"],
+        )
+        _check(model)
+    except (KeyError, TypeError, ValueError, OptionError) as error:
+        raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
+    return model
+
+
+def _check(model: TimbreModel) -> None:
+    if not model.stems or not all(stem.isidentifier() for stem in model.stems):
+        raise ValueError(f"stems {model.stems}: they name files, and must be plain words")
+    frontend = model.frontend()
+    fitting = weight_shapes(model.sizes, frontend.n_bands, frontend.n_columns, len(model.stems))
+    if unlike := sorted(set(fitting) ^ set(model.weights)):
+        raise ValueError(f"weights {', '.join(unlike[:3])} are missing or unknown")
+    for name, shape in fitting.items():
+        _check_array(name, model.weights[name], shape)
+
+
+def _check_array(name: str, array: F32, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{name} {array.shape} does not fit: it must be {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} with values that are not numbers")

@@ -1,0 +1,107 @@
+"""The network as it is trained; `export` gives the arrays that `inference` runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rtsep.timbrenet.features import VIEWS
+from rtsep.timbrenet.inference import LARGEST_LOGIT
+from rtsep.timbrenet.layers import TAPS, Sizes
+from rtsep.types import F32
+
+
+class Block(nn.Module):
+    """A causal dilated convolution over slices and bands, a bottleneck over all bands, a residual.
+
+    The convolution hears the neighbourhood, the bottleneck harmonics far apart (the frequency transformation of
+    TFC-TDF, Choi et al. 2020).
+    """
+
+    def __init__(self, sizes: Sizes, dilation: int, n_bands: int) -> None:
+        super().__init__()
+        wide = sizes.channels
+        self.past = (TAPS - 1) * dilation
+        self.time = nn.Conv2d(wide, wide, TAPS, dilation=(dilation, 1), padding=(0, 1), bias=False)
+        self.time_norm = nn.BatchNorm2d(wide)
+        self.narrow = nn.Linear(n_bands, sizes.bottleneck)
+        self.widen = nn.Linear(sizes.bottleneck, n_bands)
+        self.leave = nn.Conv2d(wide, wide, 1, bias=False)
+        self.leave_norm = nn.BatchNorm2d(wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.relu(self.time_norm(self.time(functional.pad(x, (0, 0, self.past, 0)))))
+        h = h + self.widen(torch.relu(self.narrow(h)))
+        residual: Tensor = x + self.leave_norm(self.leave(h))
+        return residual
+
+
+class TimbreNet(nn.Module):
+    """Features `(n, n_slices, n_bands, VIEWS * n_columns)` to filters `(n, n_outputs, n_slices, n_bands, n_columns)`.
+
+    A trunk at one column a slice; then a rectified layer that is upsampled from it, to every column and along a timbre
+    dimension; each instrument's filter is the sigmoid of a weighted sum of its timbres, and the filters of a cell are
+    scaled to add up to one. Causal: a slice's filters depend on it and the `context_slices` before it.
+    """
+
+    def __init__(self, sizes: Sizes, n_bands: int, n_columns: int, n_outputs: int) -> None:
+        super().__init__()
+        wide = sizes.channels
+        self.n_columns = n_columns
+        self.enter = nn.Conv2d(VIEWS * n_columns, wide, (1, TAPS), padding=(0, 1), bias=False)
+        self.enter_norm = nn.BatchNorm2d(wide)
+        self.enter_bias = nn.Parameter(torch.zeros(wide, 1, n_bands))
+        self.blocks = nn.Sequential(*(Block(sizes, dilation, n_bands) for dilation in sizes.dilations))
+        self.timbre = nn.Conv2d(wide, n_columns * sizes.timbres, 1)
+        self.mix = nn.Linear(sizes.timbres, n_outputs, bias=False)
+        self.mix_bias = nn.Parameter(torch.zeros(n_bands, 1, n_outputs))
+
+    def timbres(self, features: Tensor) -> Tensor:
+        """What the timbre dimension holds: `(n, n_slices, n_bands, n_columns, n_timbres)`, none of it below 0."""
+        x = torch.relu(self.enter_norm(self.enter(features.permute(0, 3, 1, 2))) + self.enter_bias)
+        up = torch.relu(self.timbre(self.blocks(x)))
+        n, _, n_slices, n_bands = up.shape
+        return up.reshape(n, self.n_columns, -1, n_slices, n_bands).permute(0, 3, 4, 1, 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits = (self.mix(self.timbres(features)) + self.mix_bias).float()
+        filters = torch.sigmoid(logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
+        return (filters / filters.sum(dim=-1, keepdim=True)).movedim(-1, 1)
+
+
+def export(network: TimbreNet) -> dict[str, F32]:
+    """The arrays of `layers.weight_shapes`: normalizations are folded into the convolutions before them."""
+    scale, shift = _affine(network.enter_norm)
+    arrays: dict[str, Tensor] = {
+        "enter": _rows(network.enter.weight[:, :, 0] * scale[:, None, None]),
+        "enter_bias": (network.enter_bias[:, 0] + shift[:, None]).T,
+    }
+    for i, block in enumerate(network.blocks):
+        assert isinstance(block, Block)
+        scale, shift = _affine(block.time_norm)
+        time = block.time.weight * scale[:, None, None, None]
+        arrays[f"time{i}"] = torch.cat([_rows(time[:, :, tap]) for tap in reversed(range(TAPS))], dim=1)
+        arrays[f"time{i}_bias"] = shift
+        for name, layer in (("narrow", block.narrow), ("widen", block.widen)):
+            arrays |= {f"{name}{i}": layer.weight, f"{name}{i}_bias": layer.bias[:, None]}
+        scale, shift = _affine(block.leave_norm)
+        arrays[f"leave{i}"], arrays[f"leave{i}_bias"] = (block.leave.weight[:, :, 0, 0] * scale[:, None]).T, shift
+    assert network.timbre.bias is not None
+    arrays |= {"timbre": network.timbre.weight[:, :, 0, 0].T, "timbre_bias": network.timbre.bias}
+    arrays |= {"mix": network.mix.weight.T, "mix_bias": network.mix_bias}
+    return {name: np.ascontiguousarray(a.detach().float().cpu().numpy()) for name, a in arrays.items()}
+
+
+def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """The factors and offsets that a trained normalization comes to."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return scale, norm.bias - norm.running_mean * scale
+
+
+def _rows(weight: Tensor) -> Tensor:
+    """A convolution over bands `(out, in, taps)` as a matrix `(taps * in, out)`."""
+    return weight.permute(2, 1, 0).flatten(0, 1)

@@ -1,0 +1,69 @@
+"""Separator of a TimbreNet: a chunk in, its stems out, and nothing remembered in between."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from rtsep.errors import AudioError, OptionError
+from rtsep.timbrenet.features import band_views
+from rtsep.timbrenet.inference import TimbreStream
+from rtsep.timbrenet.model import TimbreModel
+from rtsep.types import Audio, ChunkShape, Stems
+
+# A chunk's slices, in lengths of its context: at two, listening to the past is a fifth of the work or so.
+_CONTEXTS_TOGETHER = 2
+# Slices that are analysed in one call, as in the sparse separator.
+_SLICES_TOGETHER = 4
+
+
+class TimbreSeparator:
+    """Band energies, a causal network, one filter for each stem on the mixture's coefficients.
+
+    The bits of a slice depend neither on the chunk's length nor on the rank that computes it. Level does not matter.
+    """
+
+    def __init__(self, model: TimbreModel, slices: int | None = None) -> None:
+        self.model = model
+        self.stems = model.stems
+        self.sample_rate = model.sample_rate
+        self._frontend = model.frontend()
+        context = model.sizes.context_slices
+        self.shape = ChunkShape(
+            hop=self._frontend.hop,
+            slice_length=self._frontend.slice_length,
+            slice_output=self._frontend.output_length,
+            latency=self._frontend.latency,
+            context_slices=context,
+            slices=slices or max(1, _CONTEXTS_TOGETHER * context),
+        )
+
+    def separate(self, chunk: Audio) -> Stems:
+        """Stems `(n_stems, shape.output_length, n_channels)` of a chunk `(shape.input_length, n_channels)`.
+
+        They are windowed for the overlap-add and add up to the windowed chunk. Raises OptionError for another length,
+        AudioError for samples that are not finite.
+        """
+        self._check(chunk)
+        shape, frontend = self.shape, self._frontend
+        slices = sliding_window_view(chunk, shape.slice_length, axis=0)[:: shape.hop].swapaxes(1, 2)
+        stream = TimbreStream(self.model.sizes, self.model.weights, chunk.shape[1])
+        stems = np.zeros((len(self.stems), shape.output_length, chunk.shape[1]), np.float32)
+        for start in range(0, len(slices), _SLICES_TOGETHER):
+            coefficients = frontend.analyze(slices[start : start + _SLICES_TOGETHER])
+            for s, views in enumerate(band_views(frontend, coefficients)):
+                at = start + s - shape.context_slices
+                filters = stream.push(views, max(0, -at))
+                if filters is not None:
+                    filtered = frontend.synthesize(frontend.apply_gains(coefficients[s], filters))
+                    stems[:, at * shape.hop : at * shape.hop + shape.slice_output] += filtered
+        return stems
+
+    def _check(self, chunk: Audio) -> None:
+        if chunk.ndim != 2 or chunk.shape[0] != self.shape.input_length:
+            length = self.shape.input_length
+            raise OptionError(
+                f"chunk is {chunk.shape}: it must be ({length}, n_channels); cut it with streaming.Slicer"
+            )
+        if not np.isfinite(chunk).all():
+            raise AudioError("chunk has samples that are not finite: take them out or set them to 0")
