@@ -21,3 +21,7 @@ class ModelError(RtsepError):
 
 class OptionError(RtsepError):
     """An option's value is outside what it may be."""
+
+
+class DeviceError(RtsepError):
+    """A sound device cannot be used: no PortAudio, no such device, busy, another rate, unplugged."""

@@ -95,11 +95,14 @@ class SparseSeparator:
 ModelSeparator = SparseSeparator | TimbreSeparator
 
 
-def load_separator(name_or_path: str = "cqt-sparse", solver: Solver = "cd") -> ModelSeparator:
+def load_separator(
+    name_or_path: str = "cqt-sparse", solver: Solver = "cd", slices: int | None = None
+) -> ModelSeparator:
     """The separator of a shipped model's name or of a model file, by the file's kind. Raises ModelError, OptionError.
 
-    `solver` is that of sparse codes; a TimbreNet has none.
+    `solver` is that of sparse codes; a TimbreNet has none. `slices` is how many a chunk yields, of its own choice if
+    not given: fewer are quicker to fill and take more computing; the stems are the same.
     """
     if read_header(model_path(name_or_path)).get("kind") == timbrenet.KIND:
-        return TimbreSeparator(timbrenet.load_timbrenet(name_or_path))
-    return SparseSeparator(load_model(name_or_path), solver)
+        return TimbreSeparator(timbrenet.load_timbrenet(name_or_path), slices)
+    return SparseSeparator(load_model(name_or_path), solver, slices)
