@@ -26,7 +26,7 @@ LAYERS = (
     {"streaming", "engine", "io", "training"},
     {"stem_stream"},
     {"file_job", "progress", "evaluation", "atom_sheet"},
-    {"run_report"},
+    {"run_report", "live"},
     {"commands"},
     {"cli"},
 )

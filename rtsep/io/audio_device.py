@@ -1,0 +1,170 @@
+"""Sound devices through PortAudio: which there are, and streams that call back for each block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType, TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from rtsep.errors import DeviceError
+from rtsep.types import Audio
+
+# Takes the block that was heard, and fills the block to be played: `(n, n_channels)` each.
+Exchange = Callable[[Audio, Audio], None]
+
+_INVALID_RATE = -9997
+_INVALID_CHANNELS = -9998
+_UNAVAILABLE = -9985
+
+
+@dataclass(frozen=True)
+class Device:
+    """One direction of a device: its number and name for PortAudio, the channels it has, its own rate in Hz."""
+
+    number: int
+    name: str
+    n_channels: int
+    rate: int
+
+
+def list_devices() -> str:
+    """The devices as sounddevice lists them, one a line, or what it looked for where there is none.
+
+    Raises DeviceError where the PortAudio library is missing.
+    """
+    sounddevice = _sounddevice()
+    interfaces = ", ".join(interface["name"] for interface in sounddevice.query_hostapis())
+    return str(sounddevice.query_devices()) or f"no sound device; looked for by {interfaces}"
+
+
+def find_device(wanted: str | None, direction: Literal["input", "output"]) -> Device:
+    """The device of this number, or part of a name, or the system's own if `wanted` is None. Raises DeviceError."""
+    sounddevice = _sounddevice()
+    name = wanted if wanted is None or not wanted.lstrip("-").isdigit() else int(wanted)
+    try:
+        found = sounddevice.query_devices(name, direction)
+    except (ValueError, sounddevice.PortAudioError) as error:
+        asked = f"{direction} device {wanted or '(the default)'}"
+        raise DeviceError(f"{asked}: there is no such one; choose one that rtsep devices lists") from error
+    n_channels = found[f"max_{direction}_channels"]
+    return Device(found["index"], found["name"], n_channels, round(found["default_samplerate"]))
+
+
+class DeviceStream:
+    """Calls `exchange` for each block of an input device, an output device, or both; entering it starts the sound.
+
+    Where there is no output what it plays is lost, and where there is no input it hears silence. `n_underruns` and
+    `n_overruns` count the blocks before which PortAudio tells of output that came too late or input that was lost.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        rate: int,
+        block: int,
+        heard: tuple[Device | None, int],
+        played: tuple[Device | None, int],
+    ) -> None:
+        """`heard` and `played` are devices and how many of their channels to use; one of them may be None."""
+        self.n_underruns = 0
+        self.n_overruns = 0
+        self._exchange = exchange
+        (source, n_in), (sink, n_out) = heard, played
+        self._silence = np.zeros((block, n_in), np.float32)
+        self._nowhere = np.zeros((block, n_out), np.float32)
+        self._devices = " and ".join(device.name for device in (source, sink) if device)
+        self._rate = rate
+        common: dict[str, Any] = {"samplerate": rate, "blocksize": block, "dtype": "float32", "latency": "low"}
+        sounddevice = _sounddevice()
+        self._error = sounddevice.PortAudioError
+        try:
+            if source and sink:
+                devices = (source.number, sink.number)
+                self._stream = sounddevice.Stream(
+                    device=devices, channels=(n_in, n_out), callback=self._call_both, **common
+                )
+            elif source:
+                self._stream = sounddevice.InputStream(
+                    device=source.number, channels=n_in, callback=self._call_input, **common
+                )
+            elif sink:
+                self._stream = sounddevice.OutputStream(
+                    device=sink.number, channels=n_out, callback=self._call_output, **common
+                )
+            else:
+                raise ValueError("a stream needs an input device, an output device, or both")
+        except self._error as error:
+            raise self._cannot_play(error) from error
+
+    @property
+    def active(self) -> bool:
+        """Whether PortAudio still calls back; it stops where a device is unplugged or its server ends."""
+        return bool(self._stream.active)
+
+    @property
+    def latency_seconds(self) -> float:
+        """What PortAudio says that the devices add: input and output together."""
+        latency = self._stream.latency
+        return float(sum(latency)) if isinstance(latency, tuple) else float(latency)
+
+    def __enter__(self) -> Self:
+        try:
+            self._stream.start()
+        except self._error as error:
+            self._stream.close()
+            raise self._cannot_play(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close(ignore_errors=True)
+
+    def stop(self) -> None:
+        """No more calls from here on."""
+        self._stream.abort(ignore_errors=True)
+
+    def _call_both(self, heard: Audio, played: Audio, n: int, time: Any, status: Any) -> None:
+        self._count(status)
+        self._exchange(heard, played)
+
+    def _call_input(self, heard: Audio, n: int, time: Any, status: Any) -> None:
+        self._count(status)
+        self._exchange(heard, self._nowhere[:n])
+
+    def _call_output(self, played: Audio, n: int, time: Any, status: Any) -> None:
+        self._count(status)
+        self._exchange(self._silence[:n], played)
+
+    def _count(self, status: Any) -> None:
+        if status:
+            self.n_underruns += status.output_underflow or status.input_underflow
+            self.n_overruns += status.input_overflow or status.output_overflow
+
+    def _cannot_play(self, error: Exception) -> DeviceError:
+        """One line for what PortAudio says, with a cure for the few things that have one of their own."""
+        reason, code = (*error.args, "", 0)[:2]
+        if code == _INVALID_RATE:
+            return DeviceError(f"{self._devices}: cannot do {self._rate} Hz; give another --rate, or another device")
+        if code == _INVALID_CHANNELS:
+            return DeviceError(f"{self._devices}: has fewer channels than asked for; give fewer --channels")
+        if code == _UNAVAILABLE:
+            return DeviceError(f"{self._devices}: is busy or gone; end the program that holds it, or choose another")
+        told = str(reason).removeprefix("Error opening Stream: ")
+        return DeviceError(f"{self._devices}: cannot be opened ({told}); choose another that rtsep devices lists")
+
+
+def _sounddevice() -> ModuleType:
+    """The package, which looks for the PortAudio library when it is imported. Raises DeviceError."""
+    try:
+        import sounddevice
+    except OSError as error:
+        raise DeviceError(
+            "PortAudio library: it is not installed; install it (Debian, Ubuntu: apt install libportaudio2), "
+            "or do without devices: --input-file SONG --output none"
+        ) from error
+    found: ModuleType = sounddevice
+    return found

@@ -1,0 +1,68 @@
+"""The two ends of a live stream: where the sound comes from and where it goes, and what they agree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtsep.errors import OptionError
+from rtsep.io.audio_device import Device, find_device
+from rtsep.io.audio_file import MAX_CHANNELS, AudioReader
+from rtsep.io.names import printable
+
+NONE = "none"
+_PAIR = 2
+
+
+@dataclass(frozen=True)
+class Ends:
+    """An input device or an open `song`; an output device or none; the rate in Hz and the channels to separate.
+
+    `n_played` are the output's channels: as many as are separated, or more of them where those are one.
+    """
+
+    song: AudioReader | None
+    input: Device | None
+    output: Device | None
+    rate: int
+    n_channels: int
+    n_played: int
+
+    @property
+    def source_name(self) -> str:
+        if self.song:
+            return printable(self.song.info.path)
+        return self.input.name if self.input else NONE
+
+    @property
+    def sink_name(self) -> str:
+        return self.output.name if self.output else NONE
+
+
+def find_ends(
+    song: AudioReader | None,
+    wanted_input: str | None,
+    wanted_output: str | None,
+    channels: int | None,
+    rate: int | None,
+) -> Ends:
+    """Find the devices that are wanted, by number or name; the system's own where None, no output for 'none'.
+
+    A song brings its own rate and channels; a device has its own rate, and two channels of it are used if there are as
+    many. Raises DeviceError, and OptionError for what contradicts itself.
+    """
+    if song and (wanted_input or channels or rate):
+        raise OptionError("--input-file brings sound, rate and channels; leave out --input, --channels and --rate")
+    if channels is not None and not 1 <= channels <= MAX_CHANNELS:
+        raise OptionError(f"channels {channels}: it must be 1 to {MAX_CHANNELS}; most devices have 2")
+    output = None if wanted_output == NONE else find_device(wanted_output, "output")
+    if song:
+        n_channels = song.info.n_channels
+        return Ends(song, None, output, song.info.sample_rate, n_channels, _n_played(output, n_channels))
+    source = find_device(wanted_input, "input")
+    n_channels = channels or min(_PAIR, source.n_channels, output.n_channels if output else _PAIR)
+    return Ends(None, source, output, rate or source.rate, n_channels, _n_played(output, n_channels))
+
+
+def _n_played(output: Device | None, n_channels: int) -> int:
+    """One channel goes to a pair where there is one: some devices take nothing less."""
+    return min(_PAIR, output.n_channels) if output and n_channels == 1 else n_channels

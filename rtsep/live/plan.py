@@ -1,0 +1,79 @@
+"""How a live stream is laid out in time: blocks, reserve, fade, and the latency that they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from rtsep.errors import OptionError
+from rtsep.streaming.resample import Resampler
+from rtsep.types import ChunkShape
+
+FADE_SECONDS = 0.005
+BLOCKS = (16, 8192)
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """All in samples at `rate`: what is played was heard `delay` samples before, to the sample.
+
+    `algorithmic` is the future that the transform must hear, `chunking` what chunks of more than one slice add,
+    `resampling` what the resamplers hold back, `reserve` the blocks that are kept ready against jitter; computing
+    takes place while they play.
+    """
+
+    rate: int
+    n_channels: int
+    block: int
+    reserve: int
+    algorithmic: int
+    chunking: int
+    resampling: int
+
+    @property
+    def fade(self) -> int:
+        """Samples that it takes from the stems to the dry signal and back."""
+        return round(FADE_SECONDS * self.rate)
+
+    @property
+    def delay(self) -> int:
+        """From a sample at the callback's input to its stems at the callback's output."""
+        return self.algorithmic + self.chunking + self.resampling + self.reserve * self.block
+
+    @property
+    def deadline(self) -> int:
+        """Samples that may pass from a chunk's last block until its stems must be there.
+
+        A block short of the reserve, as the block that is asked for must be whole, and the fade short of it: a miss has
+        to be known while there are stems left to fade out with.
+        """
+        return (self.reserve - 1) * self.block - self.fade
+
+
+def make_plan(
+    shape: ChunkShape, model_rate: int, rate: int, n_channels: int, block: int, reserve: int | None = None
+) -> LivePlan:
+    """Lay out a stream at `rate` Hz in blocks of `block` samples for a separator's chunks.
+
+    `reserve` in blocks, if not given, sets the deadline to half the time from one chunk to the next, or a little more.
+    Raises OptionError for a block or a reserve that cannot be.
+    """
+    if not BLOCKS[0] <= block <= BLOCKS[1]:
+        raise OptionError(f"block {block}: it must be {BLOCKS[0]} to {BLOCKS[1]} samples; 256 suits most devices")
+    scale = rate / model_rate
+    least = 1 + ceil((round(FADE_SECONDS * rate) + 1) / block)
+    chosen = reserve
+    if chosen is None:
+        chosen = 1 + ceil((shape.advance / 2 * scale + round(FADE_SECONDS * rate)) / block)
+    if chosen < least:
+        raise OptionError(f"reserve {chosen}: blocks of {block} samples take {least} or more; give a larger --reserve")
+    there, back = Resampler(rate, model_rate, n_channels).latency, Resampler(model_rate, rate, n_channels).latency
+    return LivePlan(
+        rate=rate,
+        n_channels=n_channels,
+        block=block,
+        reserve=chosen,
+        algorithmic=ceil(shape.latency * scale),
+        chunking=ceil((shape.slices - 1) * shape.hop * scale),
+        resampling=ceil(there + back * scale),
+    )

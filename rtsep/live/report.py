@@ -1,0 +1,105 @@
+"""The figures of live sound, while it plays and afterwards: as tables and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, log10
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from rtsep.live.plan import LivePlan
+
+_METER_DB = 48
+_METER_LENGTH = 24
+
+
+@dataclass(frozen=True)
+class LiveReport:
+    """Figures of a live stream up to now.
+
+    `latency_ms` has its parts and, as `end_to_end`, their sum: what was declared and arranged for, `device` being what
+    PortAudio says. `compute_ms` is of one chunk, to be held against `deadline_ms`. `dry_seconds` is how long the dry
+    signal was heard in the place of the stems. `queue_samples` wait to be separated. `cpu` is processor time of the
+    whole process per second of wall time: 1 is one core. `peak_dbfs` is of each stem, since the last report on the
+    screen, over all in the last one.
+    """
+
+    model: str
+    source: str
+    sink: str
+    sample_rate: int
+    channels: int
+    block: int
+    reserve_blocks: int
+    seconds: float
+    latency_ms: Mapping[str, float]
+    compute_ms: Mapping[str, float]
+    deadline_ms: float
+    chunks: int
+    misses: int
+    dry_seconds: float
+    underruns: int
+    overruns: int
+    queue_samples: int
+    cpu: float
+    real_time_priority: str
+    peak_dbfs: Mapping[str, float]
+
+
+def latency_ms(plan: LivePlan, device_seconds: float) -> dict[str, float]:
+    """The parts of the latency in milliseconds, resampling only where there is any, and their sum."""
+    parts = {
+        "algorithmic": plan.algorithmic,
+        "chunking": plan.chunking,
+        "resampling": plan.resampling,
+        "reserve": plan.reserve * plan.block,
+    }
+    shown = {name: 1e3 * n / plan.rate for name, n in parts.items() if n or name in ("algorithmic", "reserve")}
+    return {**shown, "device": 1e3 * device_seconds, "end_to_end": 1e3 * (plan.delay / plan.rate + device_seconds)}
+
+
+def compute_ms(seconds: NDArray[np.floating]) -> dict[str, float]:
+    """Percentiles of the computing time of a chunk in milliseconds; empty as long as there was none."""
+    if not len(seconds):
+        return {}
+    values = 1e3 * np.percentile(seconds.astype(np.float64), (50, 95, 99, 99.9, 100))
+    return dict(zip(("p50", "p95", "p99", "p99.9", "max"), map(float, values), strict=True))
+
+
+def decibels(peak: float) -> float:
+    """20 log10 of a magnitude, -inf for silence."""
+    return 20 * log10(peak) if peak > 0 else -inf
+
+
+def live_table(report: LiveReport) -> Table:
+    """The report for people, on the screen and at the end."""
+    table = Table(title=f"{report.model}: {report.source} to {report.sink}", show_header=False)
+    for name, value in _lines(report):
+        table.add_row(name, value)
+    for stem, level in report.peak_dbfs.items():
+        table.add_row(stem, f"{_meter(level)} {level:6.1f} dBFS")
+    return table
+
+
+def _lines(report: LiveReport) -> list[tuple[str, str]]:
+    latency = [f"{name.replace('_', ' ')} {ms:.1f} ms" for name, ms in report.latency_ms.items()]
+    compute = ", ".join(f"{name} {ms:.1f}" for name, ms in report.compute_ms.items()) or "nothing yet"
+    return [
+        ("time", f"{report.seconds:.1f} s, {report.sample_rate} Hz, {report.channels} channels"),
+        ("blocks", f"{report.block} samples, {report.reserve_blocks} of them in reserve"),
+        ("latency", ", ".join(latency)),
+        ("compute", f"{compute} ms, deadline {report.deadline_ms:.1f} ms, {report.chunks} chunks"),
+        ("misses", f"{report.misses}, {report.dry_seconds:.2f} s played dry"),
+        ("device", f"{report.underruns} underruns, {report.overruns} overruns"),
+        ("queue", f"{report.queue_samples} samples to be separated"),
+        ("processor", f"{report.cpu:.2f} cores; real-time priority: {report.real_time_priority or 'yes'}"),
+    ]
+
+
+def _meter(level: float) -> str:
+    """A bar from -48 dBFS to full scale."""
+    n = round(_METER_LENGTH * (1 + max(level, -_METER_DB) / _METER_DB))
+    return "█" * min(n, _METER_LENGTH) + "·" * (_METER_LENGTH - n)

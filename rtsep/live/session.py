@@ -1,0 +1,214 @@
+"""One live session: source, callback, worker, recorder and sink put together, played, and told about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rtsep.engine.local import warm_up
+from rtsep.errors import DeviceError
+from rtsep.io.audio_device import DeviceStream, Exchange
+from rtsep.io.stem_writers import StemWriters
+from rtsep.live.clock import ClockStream
+from rtsep.live.duplex import Duplex
+from rtsep.live.ends import Ends
+from rtsep.live.plan import LivePlan
+from rtsep.live.recorder import Recorder
+from rtsep.live.report import LiveReport, compute_ms, decibels, latency_ms
+from rtsep.live.source import FileSource
+from rtsep.live.thread import collect_young, undisturbed
+from rtsep.live.worker import Ear, Worker
+from rtsep.types import F32, Audio, Separator
+
+_REDRAWS_PER_SECOND = 10
+_JUDGED_SECONDS = 2
+Tell = Callable[[str], None]
+Show = Callable[[LiveReport], None]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Where all stems are recorded, and how."""
+
+    folder: Path
+    audio_format: str = "wav"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class LiveJob:
+    """What is asked for: stems of `monitored` are heard; it ends after `n_samples`, if given, or when interrupted."""
+
+    model: str
+    plan: LivePlan
+    ends: Ends
+    monitored: tuple[str, ...]
+    n_samples: int | None = None
+    recording: Recording | None = None
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What runs in a session; `peaks` are the highest of each stem so far, `began` wall and processor seconds."""
+
+    job: LiveJob
+    stems: tuple[str, ...]
+    duplex: Duplex
+    stream: DeviceStream | ClockStream
+    worker: Worker
+    file: FileSource | None
+    recorder: Recorder | None
+    peaks: F32
+    device_seconds: float
+    began: tuple[float, float]
+
+
+def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveReport:
+    """Play until the end, an interruption or the loss of a device; `show` gets the figures ten times a second.
+
+    `tell` gets what goes wrong while the sound goes on, a line at a time. What was recorded is kept in any case.
+    Raises RtsepError for what prevents the sound, and for what ended it.
+    """
+    with ExitStack() as stack:
+        writers = stack.enter_context(_writers(job.recording, job.plan, separator)) if job.recording else None
+        warm_up(separator, job.plan.n_channels)
+        duplex = Duplex(job.plan)
+        file = stack.enter_context(FileSource(job.ends.song)) if job.ends.song else None
+        stream = _stream(job, _exchange(duplex, job.plan, file))
+        recorder = Recorder(writers) if writers else None
+        indices = tuple(separator.stems.index(stem) for stem in job.monitored)
+        worker = Worker(separator, job.plan, duplex, Ear(indices, recorder, job.n_samples))
+        peaks = np.zeros(len(separator.stems), np.float32)
+        with undisturbed(), stream:
+            began = time.perf_counter(), time.process_time()
+            parts = _Parts(
+                job, separator.stems, duplex, stream, worker, file, recorder, peaks, stream.latency_seconds, began
+            )
+            worker.start()
+            try:
+                _watch(parts, show, tell)
+            except KeyboardInterrupt:
+                pass  # how one ends what has no end
+            finally:
+                stream.stop()
+                worker.finish()
+                if recorder:
+                    recorder.finish()
+    if error := worker.error or (file.error if file else None):
+        raise error
+    _note_peaks(parts)
+    return _report(parts, peaks)
+
+
+def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
+    """Look after what plays, until its end. Raises DeviceError where the device is lost."""
+    troubles: list[Callable[[], str]] = [lambda: _slowness(parts), lambda: _lost_recording(parts.recorder)]
+    while not (_is_over(parts) or parts.worker.error or (parts.file and parts.file.error)):
+        if not parts.stream.active:
+            raise DeviceError(
+                f"{parts.job.ends.source_name} to {parts.job.ends.sink_name}: the sound stopped; start anew"
+            )
+        for trouble in tuple(troubles):
+            if message := trouble():
+                tell(message)
+                troubles.remove(trouble)
+        show(_report(parts, _note_peaks(parts)))
+        collect_young()
+        time.sleep(1 / _REDRAWS_PER_SECOND)
+
+
+def _is_over(parts: _Parts) -> bool:
+    """Whether all that was asked for has been heard."""
+    n_samples = parts.job.n_samples
+    return n_samples is not None and parts.duplex.n_exchanged >= n_samples + parts.job.plan.delay
+
+
+def _slowness(parts: _Parts) -> str:
+    """One line as soon as the chunks of two seconds are known to take longer than their deadline, by their median."""
+    plan = parts.job.plan
+    if parts.duplex.n_exchanged < _JUDGED_SECONDS * plan.rate:
+        return ""
+    median = compute_ms(np.array(parts.worker.compute_seconds[:])).get("p50", np.inf)
+    deadline = 1e3 * plan.deadline / plan.rate
+    if median <= deadline:
+        return ""
+    return (
+        f"this machine takes {median:.0f} ms for a chunk, the deadline is {deadline:.0f} ms: what comes too late is "
+        "played dry; give a larger --reserve, more --slices, or another --model"
+    )
+
+
+def _lost_recording(recorder: Recorder | None) -> str:
+    return f"recording has ended: {recorder.error}" if recorder and recorder.error else ""
+
+
+def _note_peaks(parts: _Parts) -> F32:
+    """The stems' peaks since the last call, which go into those of the session."""
+    recent = parts.worker.take_peaks()
+    np.maximum(parts.peaks, recent, out=parts.peaks)
+    return recent
+
+
+def _report(parts: _Parts, peaks: F32) -> LiveReport:
+    """The figures so far, with these peaks."""
+    job, duplex, plan = parts.job, parts.duplex, parts.job.plan
+    wall, processor = time.perf_counter() - parts.began[0], time.process_time() - parts.began[1]
+    seconds = np.array(parts.worker.compute_seconds[:])
+    return LiveReport(
+        model=job.model,
+        source=job.ends.source_name,
+        sink=job.ends.sink_name,
+        sample_rate=plan.rate,
+        channels=plan.n_channels,
+        block=plan.block,
+        reserve_blocks=plan.reserve,
+        seconds=duplex.n_exchanged / plan.rate,
+        latency_ms=latency_ms(plan, parts.device_seconds),
+        compute_ms=compute_ms(seconds),
+        deadline_ms=1e3 * plan.deadline / plan.rate,
+        chunks=len(seconds),
+        misses=duplex.n_misses,
+        dry_seconds=duplex.n_dry / plan.rate,
+        underruns=parts.stream.n_underruns + (parts.file.n_late if parts.file else 0),
+        overruns=parts.stream.n_overruns + duplex.n_overruns,
+        queue_samples=duplex.heard.available,
+        cpu=processor / wall,
+        real_time_priority=parts.worker.priority,
+        peak_dbfs={stem: decibels(float(peak)) for stem, peak in zip(parts.stems, peaks, strict=True)},
+    )
+
+
+def _writers(recording: Recording, plan: LivePlan, separator: Separator) -> StemWriters:
+    audio_format, overwrite = recording.audio_format, recording.overwrite
+    return StemWriters(recording.folder, separator.stems, plan.rate, plan.n_channels, audio_format, overwrite)
+
+
+def _stream(job: LiveJob, exchange: Exchange) -> DeviceStream | ClockStream:
+    """What calls the callback: devices, or the clock where there are none."""
+    plan, ends = job.plan, job.ends
+    if ends.input is None and ends.output is None:
+        return ClockStream(exchange, plan.rate, plan.block, plan.n_channels)
+    heard, played = (ends.input, plan.n_channels), (ends.output, ends.n_played)
+    return DeviceStream(exchange, plan.rate, plan.block, heard, played)
+
+
+def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None) -> Exchange:
+    """The callback: a file takes the place of what is heard, one channel of stems goes to all that are played."""
+    from_file = np.zeros((plan.block, plan.n_channels), np.float32)
+    mixed = np.zeros((plan.block, plan.n_channels), np.float32)
+
+    def exchange(heard: Audio, played: Audio) -> None:
+        if file is None:
+            duplex.exchange(heard, mixed)
+        elif file.fill(from_file):
+            duplex.exchange(from_file, mixed)
+        else:
+            mixed[:] = 0  # the song waits for the disk
+        played[:] = mixed
+
+    return exchange

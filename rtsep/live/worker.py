@@ -1,0 +1,110 @@
+"""The thread that separates: takes what the callback heard, gives back what it is to play."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtsep.engine.local import LocalEngine
+from rtsep.live.duplex import Duplex
+from rtsep.live.plan import LivePlan
+from rtsep.live.recorder import Recorder
+from rtsep.live.thread import ask_for_real_time, start_thread
+from rtsep.stem_stream import StemStream
+from rtsep.types import F32, Audio, Separator, Stems
+
+_MOST_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Ear:
+    """What is done with the stems: those at `monitored` are heard, all are recorded where there is a recorder.
+
+    The stream ends by itself after `n_samples`, if given.
+    """
+
+    monitored: tuple[int, ...]
+    recorder: Recorder | None = None
+    n_samples: int | None = None
+
+
+class Worker:
+    """Runs a StemStream, the one that separates files, between a duplex's two rings.
+
+    `compute_seconds` holds the time of each chunk, `peaks` the highest magnitude of each stem since `take_peaks`.
+    `priority` says why there is no real-time priority, '' if there is. `error` is what ended it before its time.
+    """
+
+    def __init__(self, separator: Separator, plan: LivePlan, duplex: Duplex, ear: Ear) -> None:
+        self.compute_seconds = array("f")
+        self.priority = ""
+        self.error: Exception | None = None
+        self._duplex = duplex
+        self._ear = ear
+        self._stream = StemStream(separator, LocalEngine(separator), plan.rate, plan.n_channels)
+        self._peaks = np.zeros(len(separator.stems), np.float32)
+        self._nap = plan.block / plan.rate / 4
+        self._ending = False
+
+    def start(self) -> None:
+        """Begin to take what is heard."""
+        self._thread = start_thread(self._run, "rtsep-worker")
+
+    def finish(self) -> None:
+        """Separate what has been heard so far, and end; the caller makes sure that no more is heard."""
+        self._ending = True
+        self._thread.join()
+
+    def take_peaks(self) -> F32:
+        """The highest magnitude of each stem since the last call, 1 at full scale."""
+        peaks = self._peaks.copy()
+        self._peaks[:] = 0
+        return peaks
+
+    def _run(self) -> None:
+        self.priority = ask_for_real_time()
+        try:
+            for stems in self._stream.run(self._blocks()):
+                self._give_out(stems)
+            self._give_silence()
+        except Exception as error:  # told by the thread that waits for this one
+            self.error = error
+
+    def _blocks(self) -> Iterator[Audio]:
+        """What the callback heard, in pieces as they come, until the end."""
+        heard = self._duplex.heard
+        n_left = self._ear.n_samples
+        while n_left != 0:
+            ending = self._ending  # before the look at what is there: nothing comes after it
+            n = min(heard.available, _MOST_AT_ONCE, _MOST_AT_ONCE if n_left is None else n_left)
+            if n:
+                block = np.empty((n, heard.n_channels), np.float32)
+                heard.read_into(block)
+                n_left = None if n_left is None else n_left - n
+                yield block
+            elif ending:
+                return
+            else:
+                time.sleep(self._nap)
+
+    def _give_silence(self) -> None:
+        """After the last of `n_samples`: silence for silence, until the stems before it have been played."""
+        heard = self._duplex.heard
+        while not self._ending:
+            n = heard.available
+            heard.skip(n)
+            self._duplex.monitor.pad(n)
+            time.sleep(self._nap)
+
+    def _give_out(self, stems: Stems) -> None:
+        self._duplex.monitor.write(stems[list(self._ear.monitored)].sum(axis=0))
+        if stems.size:
+            np.maximum(self._peaks, np.abs(stems).max(axis=(1, 2)), out=self._peaks)
+        if self._ear.recorder:
+            self._ear.recorder.push(stems)
+        self.compute_seconds.extend(seconds for _, seconds in self._stream.computed)
+        self._stream.computed.clear()
