@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from rtsep.cli_live import devices, live
 from rtsep.commands.console import REFUSED, guarded, warn
 from rtsep.engine.process import heed_signals, use_one_thread, world_rank, world_size
 
@@ -75,6 +76,10 @@ def run(
         return run(RunOptions(job, frontend, report, truth, quiet))
 
     return task
+
+
+app.command()(live)
+app.command()(devices)
 
 
 @models.callback(invoke_without_command=True)

@@ -28,6 +28,7 @@ LAYERS = (
     {"file_job", "progress", "evaluation", "atom_sheet"},
     {"run_report", "live"},
     {"commands"},
+    {"cli_live"},
     {"cli"},
 )
 DOORS = {

@@ -1,0 +1,76 @@
+"""The options of `rtsep live` and `rtsep devices`."""
+
+# As in cli.py, only options are read here.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Task = Callable[[], int]
+
+
+def live(
+    input_device: Annotated[
+        str | None, typer.Option("--input", help="Device, by number or name; the system's own if not given.")
+    ] = None,
+    output_device: Annotated[
+        str | None, typer.Option("--output", help="The same for the monitor mix; none to hear nothing.")
+    ] = None,
+    input_file: Annotated[Path | None, typer.Option(help="A song that plays in the place of an input device.")] = None,
+    model: Annotated[str, typer.Option(help="A shipped model's name, or a .safetensors file.")] = "cqt-sparse",
+    hear: Annotated[str, typer.Option(help="Only these stems in the mix, as in bass,drums.", show_default=False)] = "",
+    duration: Annotated[float | None, typer.Option(help="End after this many seconds.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of the input; 2 where there are as many.")] = None,
+    rate: Annotated[int | None, typer.Option(help="In Hz; the input's own if not given.")] = None,
+    block: Annotated[int, typer.Option(help="Samples that the device hands over at a time.")] = 256,
+    reserve: Annotated[
+        int | None, typer.Option(help="Blocks kept ready against jitter; half a chunk's worth if not given.")
+    ] = None,
+    slices: Annotated[int, typer.Option(help="Slices a chunk: more take less computing and add latency.")] = 1,
+    record: Annotated[Path | None, typer.Option(help="Write the stems into this folder.")] = None,
+    audio_format: Annotated[Literal["wav", "flac", "ogg"], typer.Option("--format", help="Of the recording.")] = "wav",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace recordings that are there.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No figures on the console.")] = False,
+) -> Task:
+    """Separate what a device hears, or a song, while it plays; Ctrl-C ends it."""
+
+    def task() -> int:
+        from rtsep.commands.live import LiveOptions, live
+        from rtsep.live.session import Recording
+
+        return live(
+            LiveOptions(
+                input=input_device,
+                output=output_device,
+                input_file=input_file,
+                model=model,
+                hear=tuple(filter(None, hear.split(","))),
+                duration=duration,
+                channels=channels,
+                rate=rate,
+                block=block,
+                reserve=reserve,
+                slices=slices,
+                recording=Recording(record, audio_format, overwrite) if record else None,
+                report=report,
+                quiet=quiet,
+            )
+        )
+
+    return task
+
+
+def devices() -> Task:
+    """The sound devices that there are, as `rtsep live` takes them."""
+
+    def task() -> int:
+        from rtsep.commands.devices import print_devices
+
+        return print_devices()
+
+    return task

@@ -1,0 +1,116 @@
+"""`rtsep live`: stems of what is heard, while it is heard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+
+from rtsep.commands.console import print_tables, warn
+from rtsep.engine.process import world_size
+from rtsep.errors import OptionError
+from rtsep.io.audio_file import open_audio
+from rtsep.live.ends import Ends, find_ends
+from rtsep.live.plan import make_plan
+from rtsep.live.report import LiveReport, live_table
+from rtsep.live.session import LiveJob, Recording, Show, Tell, play
+from rtsep.run_report import check_report_path, write_json
+from rtsep.separator import load_separator
+from rtsep.types import Separator
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What `rtsep live` was asked for; None where nothing was, and the device or the machine decides."""
+
+    input: str | None = None
+    output: str | None = None
+    input_file: Path | None = None
+    model: str = "cqt-sparse"
+    hear: tuple[str, ...] = ()
+    duration: float | None = None
+    channels: int | None = None
+    rate: int | None = None
+    block: int = 256
+    reserve: int | None = None
+    slices: int = 1
+    recording: Recording | None = None
+    report: Path | None = None
+    quiet: bool = False
+
+
+def live(options: LiveOptions) -> int:
+    """Play, record and report until the end or an interruption. Raises RtsepError."""
+    _check(options)
+    with ExitStack() as stack:
+        song = stack.enter_context(open_audio(options.input_file, 0, options.duration)) if options.input_file else None
+        ends = find_ends(song, options.input, options.output, options.channels, options.rate)
+        separator = load_separator(options.model, slices=options.slices)
+        plan = make_plan(
+            separator.shape, separator.sample_rate, ends.rate, ends.n_channels, options.block, options.reserve
+        )
+        job = LiveJob(
+            model=options.model,
+            plan=plan,
+            ends=ends,
+            monitored=_monitored(options.hear, separator),
+            n_samples=_n_samples(options.duration, ends),
+            recording=options.recording,
+        )
+        show, tell = stack.enter_context(_screen(options.quiet))
+        report = play(job, separator, show, tell)
+    if options.report:
+        write_json(asdict(report), options.report)
+    if not options.quiet:
+        print_tables([live_table(report)])
+    return 0
+
+
+def _check(options: LiveOptions) -> None:
+    """Refuse what can be known to be wrong before anything is loaded. Raises RtsepError."""
+    if world_size() > 1:
+        raise OptionError(f"{world_size()} ranks: live sound takes one process; start it without mpirun")
+    if options.slices < 1:
+        raise OptionError(f"slices {options.slices}: a chunk has 1 or more; 1 has the lowest latency")
+    if options.duration is not None and not (isfinite(options.duration) and options.duration > 0):
+        raise OptionError(f"duration {options.duration:g} s: it must be more than 0; leave it out to play on and on")
+    if options.report:
+        check_report_path(options.report)
+
+
+def _monitored(wanted: tuple[str, ...], separator: Separator) -> tuple[str, ...]:
+    """The stems to be heard. Raises OptionError."""
+    for stem in wanted:
+        if stem not in separator.stems:
+            raise OptionError(f"stem {stem}: not one of this model's; choose among {', '.join(separator.stems)}")
+    return wanted or separator.stems
+
+
+def _n_samples(duration: float | None, ends: Ends) -> int | None:
+    """How much is heard before it ends by itself; a song is as long as it is."""
+    if ends.song:
+        return ends.song.n_samples
+    return None if duration is None else max(1, round(duration * ends.rate))
+
+
+@contextmanager
+def _screen(quiet: bool) -> Iterator[tuple[Show, Tell]]:
+    """Where figures and lines go: a table that is redrawn if stderr is a terminal, else the lines alone."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda report: None, warn
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as screen:
+
+        def show(report: LiveReport) -> None:
+            screen.update(live_table(report), refresh=True)
+
+        def tell(message: str) -> None:
+            screen.console.print(f"rtsep: {message}", markup=False, highlight=False)
+
+        yield show, tell
