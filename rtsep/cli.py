@@ -196,6 +196,25 @@ def decoder(
     return task
 
 
+@train.command()
+def timbrenet(
+    recipe: Recipe,
+    data: Data,
+    out: Out,
+    run: Run = None,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where torch computes.")] = "cpu",
+) -> Task:
+    """Train a causal mask network; by one process, with torch."""
+
+    def task() -> int:
+        from rtsep.commands.train import TrainOptions
+        from rtsep.commands.train_timbrenet import train_timbrenet
+
+        return train_timbrenet(TrainOptions(recipe, data, out, run), device)
+
+    return task
+
+
 @data.command("render")
 def data_render(
     midi: Annotated[Path, typer.Option(help="Folder with Groove MIDI and POP909.")],

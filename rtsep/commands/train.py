@@ -73,16 +73,22 @@ def train_decoder(options: TrainOptions, dictionary: Path) -> int:
 
 def _checked(options: TrainOptions) -> SparseRecipe:
     """The recipe, once it is clear that all is there and the result can be written."""
-    recipe, data, out = read_recipe(options.recipe), options.data, options.out
+    recipe = read_recipe(options.recipe)
+    check_files(options, recipe.songs)
+    return recipe
+
+
+def check_files(options: TrainOptions, songs: str) -> None:
+    """Raise RtsepError unless the data are there and the result can be written."""
+    data, out = options.data, options.out
     if not data.is_dir():
-        raise OptionError(f"data folder {data} is not there: give the folder that holds {recipe.songs}/")
+        raise OptionError(f"data folder {data} is not there: give the folder that holds {songs}/")
     if out.suffix != ".safetensors" or out.is_dir():
         raise OptionError(f"file {out} must end in .safetensors, so that it can be loaded again, and be no folder")
     if not os.access(out.parent, os.W_OK):
         raise OutputError(f"{out.parent} cannot be written to: make it, or choose another folder with --out")
     if options.run:
         _check_run(options.run)
-    return recipe
 
 
 def _check_run(run: Path) -> None:
@@ -126,11 +132,17 @@ def _conclude(ranks: Ranks, run: Path | None, save: Callable[[], None]) -> int:
 
     def conclude() -> None:
         save()
-        if run and _can_draw():
-            draw_curves(run)
+        if run:
+            draw_run(run)
 
     ranks.together(lambda: conclude() if ranks.rank == 0 else None)
     return 0
+
+
+def draw_run(run: Path) -> None:
+    """Draw the curves of a run, where matplotlib is there; that it is not was said at the start."""
+    if _can_draw():
+        draw_curves(run)
 
 
 def _on_all_ranks(task: Callable[[Ranks], int]) -> int:

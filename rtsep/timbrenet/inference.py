@@ -62,14 +62,21 @@ class TimbreStream:
     def _block(self, i: int, index: int, x: F32) -> F32:
         """Block `i` of slice number `index`: `x` `(n_channels, n_bands, wide)` and what the block adds to it."""
         weights, dilation = self._weights, self._sizes.dilations[i]
-        now, soon, late = np.split(_neighbours(x) @ weights[f"time{i}"], TAPS, axis=1)
-        one, two = self._later[i]
-        h = now + one[index % dilation] + two[index % (2 * dilation)]
-        one[index % dilation], two[index % (2 * dilation)] = soon, late
-        h = _relu((h + weights[f"time{i}_bias"]).reshape(x.shape))
+        heard = _neighbours(x) @ weights[f"time{i}"]
+        wide = x.shape[-1]
+        one, two = self._later[i][0][index % dilation], self._later[i][1][index % (2 * dilation)]
+        h = heard[:, :wide] + one
+        h += two
+        h += weights[f"time{i}_bias"]
+        one[:], two[:] = heard[:, wide : 2 * wide], heard[:, 2 * wide :]
+        h = _relu(h).reshape(x.shape)
         inner = _relu(weights[f"narrow{i}"] @ h + weights[f"narrow{i}_bias"])
-        h += weights[f"widen{i}"] @ inner + weights[f"widen{i}_bias"]
-        return x + (h @ weights[f"leave{i}"] + weights[f"leave{i}_bias"])
+        h += weights[f"widen{i}"] @ inner
+        h += weights[f"widen{i}_bias"]
+        added = h @ weights[f"leave{i}"]
+        added += weights[f"leave{i}_bias"]
+        added += x
+        return added
 
 
 def _neighbours(x: F32) -> F32:

@@ -14,12 +14,14 @@ from rtsep.sparse.ranks import F64
 COLUMNS = {
     "dictionary": ("minibatch", "energy", "active_atoms", "atoms_in_use", "reseeded"),
     "decoder": ("epoch", "loss", "held_out_loss"),
+    "timbrenet": ("epoch", "loss", "held_out_loss"),
 }
 _PANELS = (
     ("dictionary", ("energy",)),
     ("dictionary", ("active_atoms",)),
     ("dictionary", ("atoms_in_use",)),
     ("decoder", ("loss", "held_out_loss")),
+    ("timbrenet", ("loss", "held_out_loss")),
 )
 
 

@@ -19,17 +19,26 @@ from rtsep.errors import ModelError, OptionError, OutputError
 from rtsep.sparse.ranks import Ranks
 from rtsep.tensor_file import Arrays, read_tensors, write_tensors
 from rtsep.training.curves import curve_text
-from rtsep.training.recipe import SparseRecipe
 from rtsep.training.sources import Source
 
 _KIND = "training state"
-_PACKAGES = ("rtsep", "numpy", "scipy", "numba", "soundfile", "soxr")
+_PACKAGES = ("rtsep", "numpy", "scipy", "numba", "soundfile", "soxr", "torch")
+
+
+class Recipe(Protocol):
+    """What a run is compared by: the recipe's file as text, and its seed."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
 
 
 class Keeper(Protocol):
     """Keeps the states of a run's stages; every rank calls each method, and all have the same states."""
 
-    def begin(self, recipe: SparseRecipe, sources: Sequence[Source]) -> None:
+    def begin(self, recipe: Recipe, sources: Sequence[Source]) -> None:
         """Called before the others. Raises OptionError where what is kept comes of another recipe or recordings."""
 
     def state(self, stage: str) -> Arrays | None:
@@ -42,7 +51,7 @@ class Keeper(Protocol):
 class NothingKept:
     """A run that leaves no trace but its result."""
 
-    def begin(self, recipe: SparseRecipe, sources: Sequence[Source]) -> None:
+    def begin(self, recipe: Recipe, sources: Sequence[Source]) -> None:
         """Nothing is compared."""
 
     def state(self, stage: str) -> Arrays | None:
@@ -65,7 +74,7 @@ class RunFolder:
     path: Path
     ranks: Ranks
 
-    def begin(self, recipe: SparseRecipe, sources: Sequence[Source]) -> None:
+    def begin(self, recipe: Recipe, sources: Sequence[Source]) -> None:
         """Raises OptionError, and OutputError where the folder cannot be written."""
         made_of = {"recipe": recipe.text, "seed": recipe.seed, "recordings": _digest(sources)}
         if (self.path / "run.json").is_file():

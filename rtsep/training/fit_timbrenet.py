@@ -1,0 +1,175 @@
+"""Train a TimbreNet from a recipe: mixtures without end, AdamW, a mean over its weights; goes on where it stopped."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rtsep.errors import OptionError
+from rtsep.tensor_file import Arrays
+from rtsep.timbrenet.losses import fixed_order, order_free, pair_losses
+from rtsep.timbrenet.model import TimbreModel
+from rtsep.timbrenet.network import TimbreNet, export
+from rtsep.training.fit_dictionary import Progress
+from rtsep.training.recipe import SAMPLE_RATE
+from rtsep.training.run_folder import NOTHING_KEPT, Keeper
+from rtsep.training.timbre_data import Draw, Drawer, Example, drawing, stack
+from rtsep.training.timbre_recipe import Schedule, TimbreRecipe
+from rtsep.types import STEMS
+
+STAGE = "timbrenet"
+_RISE = 0.05  # of all steps, in which the learning rate grows
+_STEEPEST = 5.0  # norm of a gradient that is not cut
+
+
+@dataclass(frozen=True)
+class Learner:
+    """All that changes in training. `average` is the mean over the weights of `network`, and becomes the model."""
+
+    network: TimbreNet
+    average: TimbreNet
+    optimizer: torch.optim.AdamW
+
+
+def fit_timbrenet(
+    recipe: TimbreRecipe,
+    data: Path,
+    device: str,
+    processes: int,
+    progress: Progress,
+    keeper: Keeper = NOTHING_KEPT,
+) -> TimbreModel:
+    """The model of a recipe, from the recordings below the folder `data`; `processes` draw the mixtures.
+
+    Goes on after the last epoch that `keeper` has, on the processor to the same bits.
+    """
+    sources = recipe.sources(data)
+    keeper.begin(recipe, sources)
+    drawers = [Drawer(mixer, recipe.spec, recipe.sizes) for mixer in recipe.mixers(sources)]
+    learner = begin(recipe, torch.device(device))
+    curve = _go_on(learner, keeper.state(STAGE))
+    schedule = recipe.schedule
+    with drawing(drawers, processes, 2 * schedule.batch + processes) as draw:
+        validation = list(draw(1, range(schedule.validation_examples)))
+        for epoch in range(len(curve), schedule.epochs):
+            loss = _epoch(learner, schedule, epoch, draw, progress)
+            held_out = evaluate(learner.average, schedule, validation)
+            curve.append((epoch + 1, loss, held_out))
+            progress(STAGE, (epoch + 1) / schedule.epochs, f"epoch {epoch + 1}: {loss:.2f}, held out {held_out:.2f}")
+            keeper.keep(STAGE, _state(learner, curve))
+    notes = {"recipe": recipe.text, "loss": curve[-1][1], "held_out_loss": curve[-1][2], "epochs": len(curve)}
+    return TimbreModel(STEMS, SAMPLE_RATE, recipe.spec, recipe.sizes, export(learner.average), notes)
+
+
+def check_device(name: str) -> None:
+    """Raise OptionError unless torch can compute there; on the processor let it use every core."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise OptionError("device cuda: torch finds no graphics processor here; take --device cpu")
+    if name == "cpu":
+        torch.set_num_threads(os.cpu_count() or 1)
+
+
+def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:
+    """A network of random weights, the same for the same seed."""
+    torch.manual_seed(recipe.seed)
+    frontend = recipe.spec.build()
+    network = TimbreNet(recipe.sizes, frontend.n_bands, frontend.n_columns, len(STEMS)).to(device)
+    average = copy.deepcopy(network).requires_grad_(False).eval()
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.schedule.weight_decay)
+    return Learner(network, average, optimizer)
+
+
+def learning_rate(schedule: Schedule, step: int) -> float:
+    """Of step number `step`: a straight rise, then half a cosine down to 0."""
+    done = (step + 1) / (schedule.epochs * schedule.steps_an_epoch)
+    falling = 0.5 * (1 + math.cos(math.pi * max(0.0, done - _RISE) / (1 - _RISE)))
+    return schedule.learning_rate * min(done / _RISE, falling)
+
+
+def evaluate(network: TimbreNet, schedule: Schedule, examples: Iterable[Example]) -> float:
+    """Mean loss over examples, one by one."""
+    with torch.inference_mode():
+        return float(np.mean([_loss(network, schedule, stack([example])).item() for example in examples]))
+
+
+def _epoch(learner: Learner, schedule: Schedule, epoch: int, draw: Draw, progress: Progress) -> float:
+    """Mean loss of the steps of an epoch."""
+    n_steps = schedule.steps_an_epoch
+    first = epoch * n_steps
+    examples = draw(0, range(first * schedule.batch, (first + n_steps) * schedule.batch))
+    losses = []
+    learner.network.train()
+    for step in range(first, first + n_steps):
+        batch = stack([next(examples) for _ in range(schedule.batch)])
+        losses.append(_step(learner, schedule, step, batch))
+        share = (step + 1) / (schedule.epochs * n_steps)
+        if step + 1 < first + n_steps:
+            progress(STAGE, share, f"epoch {epoch + 1}: {np.mean(losses):.2f}")
+    return float(np.mean(losses))
+
+
+def _step(learner: Learner, schedule: Schedule, step: int, batch: Example) -> float:
+    for group in learner.optimizer.param_groups:
+        group["lr"] = learning_rate(schedule, step)
+    learner.optimizer.zero_grad()
+    loss = _loss(learner.network, schedule, batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(learner.network.parameters(), _STEEPEST)
+    learner.optimizer.step()
+    # The first steps are soon forgotten.
+    _follow(learner.average, learner.network, min(schedule.average, (1 + step) / (10 + step)))
+    return loss.item()
+
+
+def _loss(network: TimbreNet, schedule: Schedule, batch: Example) -> Tensor:
+    device = network.mix_bias.device
+    arrays = (torch.from_numpy(getattr(batch, field.name)).to(device).float() for field in fields(Example))
+    features, mixture, cross, power = arrays
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        filters = network(features.flatten(0, 1))
+    filters = filters.reshape(*features.shape[:2], *filters.shape[1:]).transpose(1, 2)
+    losses = pair_losses(filters, mixture, cross, power)
+    return fixed_order(losses) if schedule.sharpness is None else order_free(losses, schedule.sharpness)
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    for mean, newest in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(newest, 1 - decay)
+        else:
+            mean.copy_(newest)
+
+
+def _state(learner: Learner, curve: Sequence[tuple[float, ...]]) -> Arrays:
+    """All that it takes to go on, as arrays by name."""
+    tensors = {f"network.{name}": tensor for name, tensor in learner.network.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in learner.average.state_dict().items()}
+    for i, parameter in enumerate(learner.network.parameters()):
+        for name, tensor in learner.optimizer.state[parameter].items():
+            tensors[f"optimizer.{i}.{name}"] = tensor
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()} | {"curve": np.array(curve)}
+
+
+def _go_on(learner: Learner, state: Arrays | None) -> list[tuple[float, ...]]:
+    """Set the learner to a state that was kept; the curve so far."""
+    if state is None:
+        return []
+    for part, module in (("network", learner.network), ("average", learner.average)):
+        for name, tensor in module.state_dict().items():
+            tensor.copy_(torch.from_numpy(state[f"{part}.{name}"]).reshape(tensor.shape))
+    for i, parameter in enumerate(learner.network.parameters()):
+        moments = {name: torch.from_numpy(state[f"optimizer.{i}.{name}"]) for name in ("exp_avg", "exp_avg_sq")}
+        learner.optimizer.state[parameter] = {
+            "step": torch.tensor(float(state[f"optimizer.{i}.step"].item())),
+            **{name: moment.to(parameter.device) for name, moment in moments.items()},
+        }
+    return [tuple(row) for row in state["curve"].tolist()]

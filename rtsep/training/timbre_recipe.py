@@ -1,0 +1,117 @@
+"""Recipes of TimbreNets: one TOML file says all that makes a model."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtsep.errors import OptionError
+from rtsep.frontend.bands import BandLayout
+from rtsep.model_file import FrontEndSpec
+from rtsep.timbrenet.layers import Sizes
+from rtsep.training.augment import Mixer, Remix
+from rtsep.training.chain import Chain
+from rtsep.training.datasets import Dataset, SongFolder, dataset
+from rtsep.training.recipe import SAMPLE_RATE
+from rtsep.training.sources import Source
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast is learned: `epochs` of `examples` mixtures in batches of `batch`.
+
+    The learning rate rises to `learning_rate` and falls to 0 as half a cosine; `average` is the decay of the mean over
+    all weights that there were, which is what becomes the model. `sharpness` is A of the order-free loss; with none the
+    order of the outputs is that of the stems. The held-out loss is over `validation_examples`.
+    """
+
+    epochs: int
+    examples: int
+    batch: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    average: float = 0.999
+    sharpness: float | None = None
+    validation_examples: int = 64
+
+    def __post_init__(self) -> None:
+        counts = ("epochs", "examples", "batch", "validation_examples")
+        if min(getattr(self, name) for name in counts) < 1 or self.examples < self.batch:
+            raise ValueError(f"{', '.join(counts)} must be 1 at least, and a batch no more than the examples")
+        if not (self.learning_rate > 0 and 0 <= self.average < 1 and (self.sharpness is None or self.sharpness > 0)):
+            raise ValueError("learning_rate and sharpness must be above 0, average from 0 to below 1")
+
+    @property
+    def steps_an_epoch(self) -> int:
+        return self.examples // self.batch
+
+
+@dataclass(frozen=True)
+class TimbreRecipe:
+    """How a TimbreNet is made. Songs that are `held_out` are not used; those for `validation` watch the training.
+
+    `text` is the file itself, kept in the model.
+    """
+
+    text: str
+    seed: int
+    songs: str
+    held_out: tuple[str, ...]
+    validation: tuple[str, ...]
+    datasets: tuple[Dataset, ...]
+    remix: Remix
+    spec: FrontEndSpec
+    sizes: Sizes
+    schedule: Schedule
+
+    def sources(self, data: Path) -> list[Source]:
+        """The recordings that the recipe names, below the folder `data`, those for validation among them."""
+        datasets = (SongFolder(self.songs, self.held_out), *self.datasets)
+        return [source for collection in datasets for source in collection.sources(data)]
+
+    def mixers(self, sources: list[Source]) -> tuple[Mixer, Mixer]:
+        """What draws the mixtures to learn from, and the ones to validate with: songs as they are.
+
+        Raises OptionError where a song for validation is not among `sources`.
+        """
+        unheard = [source for source in sources if source.song in self.validation]
+        if missing := set(self.validation) - {source.song for source in unheard}:
+            raise OptionError(
+                f"validation song {min(missing)!r} is not among the recordings: name one of {self.songs}/"
+            )
+        plain = Remix(seconds=self.remix.seconds, same_song_chance=1.0, same_song_spread_db=0.0, semitones=0.0)
+        heard = [source for source in sources if source.song not in self.validation]
+        return Mixer(heard, self.remix, SAMPLE_RATE, self.seed), Mixer(unheard, plain, SAMPLE_RATE, self.seed)
+
+
+def read_timbre_recipe(path: Path) -> TimbreRecipe:
+    """The recipe in a TOML file. Raises OptionError where the file or one of its entries cannot be used."""
+    try:
+        text = path.read_text()
+        return _recipe(text, tomllib.loads(text))
+    except OSError as error:
+        raise OptionError(f"recipe {path} cannot be read ({error.strerror}): give a TOML file, see recipes/") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise OptionError(f"recipe {path}: {error!r} is missing or wrong; compare with those in recipes/") from error
+
+
+def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
+    data, frontend, network = table["data"], dict(table["frontend"]), dict(table["network"])
+    kind, layout = frontend.pop("kind"), BandLayout(SAMPLE_RATE, **frontend.pop("bands", {}))
+    remix = dict(table.get("remix", {}))
+    if not data["validation"]:
+        raise ValueError("validation: one song at least")
+    return TimbreRecipe(
+        text=text,
+        seed=int(table["seed"]),
+        songs=data["songs"],
+        held_out=tuple(data["held_out"]),
+        validation=tuple(data["validation"]),
+        datasets=tuple(dataset(**options) for options in data.get("set", [])),
+        remix=Remix(**remix | {"chain": Chain(**remix.get("chain", {}))}),
+        spec=FrontEndSpec(kind, layout, frontend),
+        sizes=Sizes(**network | {"dilations": tuple(network["dilations"])}),
+        schedule=Schedule(**table["training"]),
+    )

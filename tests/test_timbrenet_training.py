@@ -1,0 +1,245 @@
+"""Training a TimbreNet: examples tell a filter's error; it learns, goes on where it stopped, and says what it lacks."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import demo_song
+import numpy as np
+import pytest
+import soundfile
+from small_timbrenet import CQT_SPEC, SIZES, STFT_SPEC
+
+import rtsep
+from rtsep.errors import OptionError
+from rtsep.sparse.ranks import ONE_RANK
+from rtsep.timbrenet.features import Features, band_views
+from rtsep.timbrenet.separator import TimbreSeparator
+from rtsep.training.curves import read_curve
+from rtsep.training.fit_timbrenet import fit_timbrenet, learning_rate
+from rtsep.training.run_folder import RunFolder
+from rtsep.training.timbre_data import Drawer, drawing, make_example
+from rtsep.training.timbre_recipe import Schedule, read_timbre_recipe
+from rtsep.types import STEMS
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = """
+    seed = 5
+    [data]
+    songs = "songs"
+    held_out = []
+    validation = ["Second"]
+    [remix]
+    seconds = 1.0
+    same_song_chance = 0.7
+    semitones = 0.0
+    [frontend]
+    kind = "stft"
+    slice_length = 2048
+    hop = 1024
+    [network]
+    channels = 8
+    dilations = [1, 2]
+    bottleneck = 8
+    timbres = 8
+    level_slices = 8
+    compression = 0.3
+    [training]
+    epochs = 3
+    examples = 48
+    batch = 4
+    learning_rate = 0.02
+    average = 0.9
+    validation_examples = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two songs, pieces of the demo song's real stems, and a recipe beside them; 10 s of it are in neither."""
+    folder = tmp_path_factory.mktemp("data")
+    for name, start, seconds in (("First", 0, 8), ("Second", 8, 2)):
+        (folder / "songs" / name).mkdir(parents=True)
+        for stem, samples in zip(STEMS, demo_song.stems(start, seconds), strict=True):
+            soundfile.write(folder / "songs" / name / f"{stem}.flac", samples, 44100)
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recipe(data):
+    return read_timbre_recipe(data / "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def trained(data, recipe):
+    """The model, and the folder of its run."""
+    run = RunFolder(data / "run", ONE_RANK)
+    return fit_timbrenet(recipe, data, "cpu", 1, silent, run), run.path
+
+
+def silent(*_):
+    pass
+
+
+@pytest.mark.parametrize("spec", [CQT_SPEC, STFT_SPEC], ids=["cqt", "stft"])
+def test_errors_of_filters_follow_from_an_example(spec):
+    frontend, stems = spec.build(), demo_song.stems(5, 1)
+    example = make_example(stems, frontend, SIZES)
+    at = 5
+    parts = [frontend.analyze(s[at * frontend.hop :][: frontend.slice_length]) for s in (stems.sum(axis=0), *stems)]
+    f = 0.3
+    for stem, part in enumerate(parts[1:]):
+        expected = frontend.band_power(f * parts[0] - part)
+        mixture, cross, power = (
+            a[:, at].astype(np.float64) for a in (example.mixture, example.cross[stem], example.power[stem])
+        )
+        scale = frontend.band_power(parts[0]).sum() / mixture.sum()
+        found = scale * (f * f * mixture - 2 * f * cross + power)
+        assert np.abs(found - expected).sum() < 4e-3 * expected.sum()
+    assert np.allclose(example.cross.astype(np.float32).sum(0), example.mixture, atol=0.02 * example.mixture.max())
+
+
+def test_features_of_an_example_are_those_that_a_separator_hears():
+    frontend, stems = CQT_SPEC.build(), demo_song.stems(5, 1)
+    example = make_example(stems, frontend, SIZES)
+    listen = Features(SIZES.level_slices, SIZES.compression)
+    mixture = stems.sum(axis=0)
+    for s in range(example.features.shape[1]):
+        piece = mixture[s * frontend.hop :][: frontend.slice_length]
+        heard = listen.push(band_views(frontend, frontend.analyze(piece)[None])[0])
+        assert np.allclose(example.features[:, s], heard, atol=2e-3, rtol=2e-3)
+
+
+def test_examples_are_the_same_for_any_number_of_processes(data, recipe):
+    mixer, _ = recipe.mixers(recipe.sources(data))
+    drawer = Drawer(mixer, recipe.spec, recipe.sizes)
+    drawn = []
+    for processes in (1, 2):
+        with drawing([drawer], processes, 2) as draw:
+            drawn.append(list(draw(0, range(7, 11))))
+    for one, two in zip(*drawn, strict=True):
+        assert np.array_equal(one.features, two.features)
+        assert np.array_equal(one.cross, two.cross)
+    mono = drawn[0][1].features  # number 8
+    assert np.array_equal(mono[0], mono[1])
+    assert not np.array_equal(drawn[0][0].features[0], drawn[0][0].features[1])
+
+
+def test_validation_songs_are_not_learned_from(data, recipe):
+    sources = recipe.sources(data)
+    for mixer, songs in zip(recipe.mixers(sources), ({"First"}, {"Second"}), strict=True):
+        assert {source.song for group in mixer._by_stem.values() for source in group} == songs
+    with pytest.raises(OptionError, match="'Third' is not among the recordings"):
+        replace(recipe, validation=("Third",)).mixers(sources)
+
+
+def test_training_lowers_the_loss_on_what_is_held_out(trained):
+    curve = read_curve(trained[1] / "timbrenet.csv")
+    assert curve["loss"][-1] < curve["loss"][0] - 1.0
+    assert curve["held_out_loss"][-1] < curve["held_out_loss"][0]
+
+
+def test_stems_of_what_it_has_not_heard_are_nearer_than_the_mixture(trained):
+    true = demo_song.stems(10, 6)
+    mixture = true.sum(axis=0)
+    stems = rtsep.separate(mixture, 44100, TimbreSeparator(trained[0]))
+    gains = 10 * np.log10(np.sum((mixture - true) ** 2, (1, 2)) / np.sum((stems - true) ** 2, (1, 2)))
+    assert gains.min() > 4.0
+    assert np.abs(stems.sum(axis=0) - mixture).max() < 1e-5
+
+
+def test_training_that_was_stopped_goes_on_to_the_same_bits(data, recipe, trained):
+    short = RunFolder(data / "stopped", ONE_RANK)
+
+    def stop_in_the_third_epoch(_stage, share, _words):
+        if share > 0.7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_timbrenet(recipe, data, "cpu", 1, stop_in_the_third_epoch, short)
+    assert len(read_curve(short.path / "timbrenet.csv")["epoch"]) == 2
+    again = fit_timbrenet(recipe, data, "cpu", 1, silent, short)
+    assert all(np.array_equal(again.weights[name], array) for name, array in trained[0].weights.items())
+    assert not np.array_equal(again.weights["time0"], 0 * again.weights["time0"])
+    for name in ("timbrenet.csv", "run.json", "recipe.toml"):
+        assert (short.path / name).read_bytes() == (trained[1] / name).read_bytes()
+
+
+def test_order_free_training_learns_too(data, recipe):
+    schedule = replace(recipe.schedule, sharpness=0.5)
+    run = RunFolder(data / "free", ONE_RANK)
+    fit_timbrenet(replace(recipe, schedule=schedule), data, "cpu", 1, silent, run)
+    curve = read_curve(run.path / "timbrenet.csv")
+    assert curve["held_out_loss"][-1] < curve["held_out_loss"][0]
+
+
+def test_learning_rate_rises_and_falls():
+    schedule = Schedule(epochs=10, examples=80, batch=4, learning_rate=0.5)
+    rates = np.array([learning_rate(schedule, step) for step in range(200)])
+    top = rates.argmax()
+    assert rates.max() == pytest.approx(0.5)
+    assert top == 9
+    assert (np.diff(rates)[:top] > 0).all()
+    assert (np.diff(rates)[top:] < 0).all()
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def rtsep_train(data, *options, path="", launcher=()):
+    return subprocess.run(
+        [*launcher, sys.executable, "-m", "rtsep.cli", "train", "timbrenet", *options],
+        cwd=data,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_makes_a_model_that_can_be_loaded_and_draws_its_curve(data):
+    text = RECIPE.replace("examples = 48", "examples = 4").replace("epochs = 3", "epochs = 1")
+    (data / "short.toml").write_text(text)
+    done = rtsep_train(data, "short.toml", "--data", ".", "--out", "short.safetensors", "--run", "short")
+    assert done.returncode == 0, done.stderr
+    assert "held-out loss" in done.stdout
+    assert rtsep.load_separator(str(data / "short.safetensors")).stems == STEMS
+    assert (data / "short" / "curves.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("recipe.toml", "--data", ".", "--out", "m.bin"), "must end in .safetensors"),
+        (("recipe.toml", "--data", "nowhere", "--out", "m.safetensors"), "data folder nowhere"),
+        (("wrong.toml", "--data", ".", "--out", "m.safetensors"), "recipe wrong.toml"),
+        (("none.toml", "--data", ".", "--out", "m.safetensors"), "recipe none.toml cannot be read"),
+        (("recipe.toml", "--data", ".", "--out", "m.safetensors", "--device", "cuda"), "take --device cpu"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(data, options, words):
+    (data / "wrong.toml").write_text(RECIPE.replace("batch = 4", "batch = 400"))
+    done = rtsep_train(data, *options)
+    assert_refused(done, words)
+
+
+def test_missing_torch_and_mpirun_are_told_in_one_line(data, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")\n")
+    options = ("recipe.toml", "--data", ".", "--out", "m.safetensors")
+    assert_refused(rtsep_train(data, *options, path=str(tmp_path)), "pip install 'rtsep[timbrenet]'")
+    mpirun = (str(Path(sys.executable).with_name("mpirun")), "-n", "2")
+    assert "start it without mpirun" in rtsep_train(data, *options, launcher=mpirun).stderr
+
+
+def assert_refused(done, words):
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize(("name", "milliseconds"), [("timbrenet-4stems", 93), ("timbrenet-4stems-lowlatency", 25)])
+def test_recipes_keep_their_latency(name, milliseconds):
+    recipe = read_timbre_recipe(ROOT / "recipes" / f"{name}.toml")
+    assert recipe.spec.build().latency / 44.1 <= milliseconds
+    assert "4_Potassium" in recipe.held_out
