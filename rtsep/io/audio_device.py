@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -71,6 +72,7 @@ class DeviceStream:
         """`heard` and `played` are devices and how many of their channels to use; one of them may be None."""
         self.n_underruns = 0
         self.n_overruns = 0
+        self._lost = False
         self._exchange = exchange
         (source, n_in), (sink, n_out) = heard, played
         self._silence = np.zeros((block, n_in), np.float32)
@@ -121,11 +123,20 @@ class DeviceStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close(ignore_errors=True)
+        if not self._lost:
+            self._stream.close(ignore_errors=True)
 
     def stop(self) -> None:
-        """No more calls from here on."""
-        self._stream.abort(ignore_errors=True)
+        """No more calls from here on.
+
+        A stream whose device is gone is left as it is, also when this process ends: PortAudio would wait ten minutes
+        for an answer of a JACK server that is no more.
+        """
+        self._lost = not self.active
+        if self._lost:
+            atexit.unregister(_sounddevice()._exit_handler)
+        else:
+            self._stream.abort(ignore_errors=True)
 
     def _call_both(self, heard: Audio, played: Audio, n: int, time: Any, status: Any) -> None:
         self._count(status)

@@ -110,9 +110,8 @@ def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
     troubles: list[Callable[[], str]] = [lambda: _slowness(parts), lambda: _lost_recording(parts.recorder)]
     while not (_is_over(parts) or parts.worker.error or (parts.file and parts.file.error)):
         if not parts.stream.active:
-            raise DeviceError(
-                f"{parts.job.ends.source_name} to {parts.job.ends.sink_name}: the sound stopped; start anew"
-            )
+            ends = parts.job.ends
+            raise DeviceError(f"{ends.source_name} to {ends.sink_name}: the device stopped; connect it and start anew")
         for trouble in tuple(troubles):
             if message := trouble():
                 tell(message)

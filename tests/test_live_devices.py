@@ -1,0 +1,94 @@
+"""Live sound through PortAudio on a JACK server: latency by impulses, and devices that are wrong or go away."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jack_server import PERIOD, RATE, Probe, clients, jack_server
+from launch import Launched, rtsep
+from small_model import write_small_model
+from sound_files import read_song
+
+from rtsep.errors import DeviceError
+from rtsep.io.audio_device import list_devices
+
+LIVE = ("-m", "rtsep.cli", "live", "--input", "system", "--output", "system", "--block", PERIOD)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    with jack_server():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_model(tmp_path_factory.mktemp("model") / "small.safetensors")
+
+
+@pytest.mark.usefixtures("server")
+def test_devices_are_listed_as_sounddevice_does() -> None:
+    finished = rtsep("devices")
+    assert finished.code == 0
+    assert finished.stdout.splitlines() == ["* 0 system, JACK Audio Connection Kit (2 in, 2 out)"]
+
+
+@pytest.mark.usefixtures("server")
+def test_impulses_take_as_long_as_is_declared(tmp_path: Path, model: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ("--model", model, "--duration", 6, "--reserve", 40, "--report", report, "--quiet")
+    with Launched(*LIVE, *options) as live:
+        live.wait_for(lambda: "PortAudio" in clients())
+        probe = Probe(spacing=RATE // 2)
+        with probe.through("PortAudio"):
+            time.sleep(5)
+        assert live.finish().code == 0
+    figures = json.loads(report.read_text())
+    assert figures["misses"] == 0
+    # A period that a busy machine leaves out delays the impulses under way, or swallows one; the quickest met none.
+    took = [min(came - sent for came in probe.came if came > sent) for sent in probe.sent[1:-2]]
+    assert len(took) >= 5
+    assert abs(min(took) - figures["latency_ms"]["end_to_end"] * RATE / 1e3) <= PERIOD
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--input", "nix"), "input device nix: there is no such one"),
+        (("--output", "99"), "output device 99: there is no such one"),
+        (("--rate", "48000"), "cannot do 48000 Hz"),
+        (("--channels", "3"), "fewer channels"),
+    ],
+)
+def test_what_a_device_cannot_do_is_one_line(model: Path, options: tuple[str, str], told: str) -> None:
+    finished = rtsep("live", "--model", model, *options)
+    assert finished.code == 2
+    assert told in finished.line
+    assert "; " in finished.line
+
+
+def test_when_the_device_goes_away_the_recording_is_kept(tmp_path: Path, model: Path) -> None:
+    options = ("--model", model, "--record", tmp_path / "stems", "--quiet")
+    with jack_server() as server, Launched(*LIVE, *options) as live:
+        live.wait_for(lambda: "PortAudio" in clients())
+        time.sleep(2)
+        server.kill()
+        finished = live.finish()
+    assert finished.code == 2
+    assert "the device stopped" in finished.line
+    lengths = {len(read_song(path)) for path in (tmp_path / "stems").glob("*.wav")}
+    assert len(lengths) == 1
+    assert min(lengths) > RATE
+
+
+def test_without_portaudio_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    with pytest.raises(DeviceError, match=r"not installed; install it .*libportaudio2"):
+        list_devices()
