@@ -14,7 +14,7 @@ from rtsep.separator import SparseSeparator, load_separator
 RATE = 44100
 
 
-SHIPPED = ("cqt-sparse", "stft-sparse")
+SHIPPED = ("cqt-sparse", "cqt-sparse-lowlatency", "stft-sparse")
 
 
 @pytest.fixture(scope="module", params=[*SHIPPED, "low delay", "cqt-timbrenet", "stft-timbrenet"])
@@ -157,7 +157,7 @@ def test_wrong_chunks_models_and_solvers_are_one_clear_line(separator, tmp_path)
 
 
 def test_shipped_models_are_small_and_listed():
-    assert {"cqt-sparse", "stft-sparse"} <= set(model_names())
+    assert set(SHIPPED) <= set(model_names())
 
 
 def test_separate_takes_whole_songs_at_their_own_rate_and_refuses_what_is_none(music):
