@@ -61,10 +61,10 @@ class Counting(FourBands):
         return super().separate(chunk)
 
 
-def test_warm_up_separates_one_chunk_of_the_true_size() -> None:
+def test_warm_up_separates_noise_and_silence_of_the_true_size() -> None:
     separator = Counting()
     warm_up(separator, 3)
-    assert separator.shapes == [(SHAPE.input_length, 3)]
+    assert separator.shapes == [(SHAPE.input_length, 3)] * 2
 
 
 def test_the_launcher_s_words_are_understood() -> None:

@@ -30,6 +30,10 @@ class LocalEngine:
 
 
 def warm_up(separator: Separator, n_channels: int) -> None:
-    """Separate a chunk of noise, so that everything is compiled and in memory before the first real one."""
+    """Separate a chunk of noise, so that everything is compiled and in memory before the first real one.
+
+    Then one of silence, which is what lies before a stream: a separator that keeps its state goes on from there.
+    """
     noise = np.random.default_rng(0).standard_normal((separator.shape.input_length, n_channels), np.float32)
     separator.separate(noise)
+    separator.separate(np.zeros_like(noise))
