@@ -58,7 +58,7 @@ def test_run_rt_writes_four_stems_that_add_up_and_a_report(folder: Path) -> None
     assert report["rtf_without_startup"] == pytest.approx((report["wall_seconds"] - report["startup_seconds"]) / 2)
     assert report["chunk_ms"]["p50"] <= report["chunk_ms"]["p95"] <= report["chunk_ms"]["max"]
     assert set(report["latency"]) == {"algorithmic", "resampling", "buffering", "compute"}
-    assert report["latency"]["algorithmic"]["samples"] == 8192
+    assert report["latency"]["algorithmic"]["samples"] == 7168
     assert report["latency"]["compute"]["ms"] == pytest.approx(report["chunk_ms"]["p50"])
     [share] = report["shares"]
     assert share["busy_seconds"] < report["wall_seconds"]
