@@ -21,8 +21,9 @@ import rtsep as package
 from rtsep.io.audio_file import open_audio
 from rtsep.live.ends import find_ends
 from rtsep.live.plan import make_plan
-from rtsep.live.report import LiveReport
+from rtsep.live.report import LiveReport, decibels, fall_back
 from rtsep.live.session import LiveJob, Recording, play
+from rtsep.live.source import FileSource
 from rtsep.live.thread import undisturbed
 from rtsep.separator import load_separator
 from rtsep.types import STEMS, Audio, Separator, Stems
@@ -137,6 +138,30 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, options: tuple[st
     finished = rtsep("live", "--input-file", "song.wav", *NOWHERE, *options, cwd=tmp_path)
     assert finished.code == 2
     assert told in finished.line
+
+
+def test_a_file_that_the_disk_is_late_with_is_put_off_and_loses_nothing(tmp_path: Path) -> None:
+    song = make_song(10_000)
+    with open_audio(write_song(tmp_path / "song.wav", song, subtype="FLOAT")) as reader:
+        source = FileSource(reader)
+        blocks = [np.full((256, 2), np.nan, np.float32) for _ in range(41)]
+        assert not source.fill(blocks[0])
+        with source:
+            while not source.fill(blocks[0]):
+                time.sleep(0.001)
+            assert all(source.fill(block) for block in blocks[1:])
+    assert source.n_late >= 1
+    np.testing.assert_array_equal(np.concatenate(blocks)[:10_000], song)
+    assert not np.concatenate(blocks)[10_000:].any()
+
+
+def test_meters_rise_at_once_and_fall_by_20_db_in_a_second_and_a_half() -> None:
+    shown = fall_back(np.zeros(1, np.float32), np.ones(1, np.float32), 0.1)
+    assert decibels(float(shown[0])) == 0
+    for _ in range(15):
+        shown = fall_back(shown, np.zeros(1, np.float32), 0.1)
+    assert decibels(float(shown[0])) == pytest.approx(-20, abs=1e-3)
+    assert decibels(0.0) == -np.inf
 
 
 def test_the_interpreter_is_left_as_it_was() -> None:

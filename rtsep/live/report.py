@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from rtsep.live.plan import LivePlan
+from rtsep.types import F32
 
 _METER_DB = 48
 _METER_LENGTH = 24
@@ -23,8 +24,8 @@ class LiveReport:
     `latency_ms` has its parts and, as `end_to_end`, their sum: what was declared and arranged for, `device` being what
     PortAudio says. `compute_ms` is of one chunk, to be held against `deadline_ms`. `dry_seconds` is how long the dry
     signal was heard in the place of the stems. `queue_samples` wait to be separated. `cpu` is processor time of the
-    whole process per second of wall time: 1 is one core. `peak_dbfs` is of each stem, since the last report on the
-    screen, over all in the last one.
+    whole process per second of wall time: 1 is one core. `peak_dbfs` is of each stem: on the screen what `fall_back`
+    shows, in the end over all.
     """
 
     model: str
@@ -67,6 +68,12 @@ def compute_ms(seconds: NDArray[np.floating]) -> dict[str, float]:
         return {}
     values = 1e3 * np.percentile(seconds.astype(np.float64), (50, 95, 99, 99.9, 100))
     return dict(zip(("p50", "p95", "p99", "p99.9", "max"), map(float, values), strict=True))
+
+
+def fall_back(shown: F32, peaks: F32, seconds: float) -> F32:
+    """Magnitudes for the meters: up with `peaks` at once, down by 20 dB in 1.5 s (IEC 60268-10, type I)."""
+    fallen: F32 = np.maximum(peaks, shown * np.float32(10 ** (-seconds / 1.5)))
+    return fallen
 
 
 def decibels(peak: float) -> float:

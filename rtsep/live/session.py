@@ -19,7 +19,7 @@ from rtsep.live.duplex import Duplex
 from rtsep.live.ends import Ends
 from rtsep.live.plan import LivePlan
 from rtsep.live.recorder import Recorder
-from rtsep.live.report import LiveReport, compute_ms, decibels, latency_ms
+from rtsep.live.report import LiveReport, compute_ms, decibels, fall_back, latency_ms
 from rtsep.live.source import FileSource
 from rtsep.live.thread import collect_young, undisturbed
 from rtsep.live.worker import Ear, Worker
@@ -108,6 +108,7 @@ def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveRepo
 def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
     """Look after what plays, until its end. Raises DeviceError where the device is lost."""
     troubles: list[Callable[[], str]] = [lambda: _slowness(parts), lambda: _lost_recording(parts.recorder)]
+    shown = np.zeros_like(parts.peaks)
     while not (_is_over(parts) or parts.worker.error or (parts.file and parts.file.error)):
         if not parts.stream.active:
             ends = parts.job.ends
@@ -116,7 +117,8 @@ def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
             if message := trouble():
                 tell(message)
                 troubles.remove(trouble)
-        show(_report(parts, _note_peaks(parts)))
+        shown = fall_back(shown, _note_peaks(parts), 1 / _REDRAWS_PER_SECOND)
+        show(_report(parts, shown))
         collect_young()
         time.sleep(1 / _REDRAWS_PER_SECOND)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 # The longest that a thread which only computes in Python keeps the audio callback waiting; the default is 5 ms.
 _SWITCH_SECONDS = 2e-4
-_PRIORITY = 10
+_PRIORITY = 1  # above all that is not real-time, below the audio callback, which has 5 or more
 
 
 def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
