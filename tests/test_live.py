@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from four_bands import FourBands
-from launch import Launched, rtsep
+from launch import Launched, rtsep, run
 from small_model import write_small_model
 from sound_files import make_song, read_song, write_song
 
@@ -119,6 +119,22 @@ def test_an_interruption_ends_it_well_and_keeps_the_recording(tmp_path: Path, mo
     assert (finished.code, finished.stderr) == (0, "")
     stems = read_stems(tmp_path / "live")
     np.testing.assert_allclose(stems.sum(axis=0), read_song(path)[: stems.shape[1]], atol=1e-5)
+
+
+def test_where_the_recording_finds_no_room_the_sound_goes_on(tmp_path: Path, model: Path) -> None:
+    path = write_song(tmp_path / "song.wav", make_song(3 * RATE))
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
+        "from rtsep.cli import main; main(sys.argv[1:])"
+    )
+    options = ("--input-file", path, "--model", model, "--record", tmp_path / "live", *NOWHERE)
+    finished = run("-c", limited, "live", *options)
+    assert finished.code == 2
+    assert finished.seconds > 3
+    while_playing, afterwards = finished.stderr.splitlines()
+    assert "recording has ended" in while_playing
+    assert "cannot be written (File too large)" in afterwards
+    assert not (tmp_path / "live").exists()
 
 
 @pytest.mark.parametrize(
