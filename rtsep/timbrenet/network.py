@@ -68,7 +68,7 @@ class TimbreNet(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         logits = (self.mix(self.timbres(features)) + self.mix_bias).float()
         filters = torch.sigmoid(logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
-        return (filters / filters.sum(dim=-1, keepdim=True)).movedim(-1, 1)
+        return (filters / filters.sum(dim=-1, keepdim=True)).permute(0, 4, 1, 2, 3)
 
 
 def export(network: TimbreNet) -> dict[str, F32]:
