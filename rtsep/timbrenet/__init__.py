@@ -1,1 +1,1 @@
-"""TimbreNet: a causal mask network. Running it takes NumPy alone; only `network` and `losses` import torch."""
+"""TimbreNet: a causal mask network. Running it takes NumPy and numba; only `network` and `losses` import torch."""

@@ -1,9 +1,10 @@
-"""A trained network in NumPy, slice by slice. Every product has the same shape for each slice: the same bits."""
+"""A trained network, slice by slice, without torch. Every product has the same shape for each slice: the same bits."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from rtsep.timbrenet import kernels
 from rtsep.timbrenet.features import Features
 from rtsep.timbrenet.layers import TAPS, Sizes, Weights
 from rtsep.types import F32
@@ -63,29 +64,21 @@ class TimbreStream:
         """Block `i` of slice number `index`: `x` `(n_channels, n_bands, wide)` and what the block adds to it."""
         weights, dilation = self._weights, self._sizes.dilations[i]
         heard = _neighbours(x) @ weights[f"time{i}"]
-        wide = x.shape[-1]
         one, two = self._later[i][0][index % dilation], self._later[i][1][index % (2 * dilation)]
-        h = heard[:, :wide] + one
-        h += two
-        h += weights[f"time{i}_bias"]
-        one[:], two[:] = heard[:, wide : 2 * wide], heard[:, 2 * wide :]
-        h = _relu(h).reshape(x.shape)
+        h = np.empty_like(x)
+        kernels.take_taps(heard, one, two, weights[f"time{i}_bias"], h.reshape(one.shape))
         inner = _relu(weights[f"narrow{i}"] @ h + weights[f"narrow{i}_bias"])
-        h += weights[f"widen{i}"] @ inner
-        h += weights[f"widen{i}_bias"]
-        added = h @ weights[f"leave{i}"]
-        added += weights[f"leave{i}_bias"]
-        added += x
-        return added
+        kernels.add_bands(weights[f"widen{i}"] @ inner, weights[f"widen{i}_bias"], h)
+        out = h @ weights[f"leave{i}"]
+        kernels.add_residual(x, weights[f"leave{i}_bias"], out)
+        return out
 
 
 def _neighbours(x: F32) -> F32:
     """Each band beside the one below and the one above it, `(n_channels * n_bands, 3 * wide)`; silence at the ends."""
     n_channels, n_bands, wide = x.shape
-    out = np.zeros((n_channels, n_bands, TAPS, wide), np.float32)
-    out[:, 1:, 0] = x[:, :-1]
-    out[:, :, 1] = x
-    out[:, :-1, 2] = x[:, 1:]
+    out = np.empty((n_channels, n_bands, TAPS, wide), np.float32)
+    kernels.put_neighbours(x, out)
     return out.reshape(n_channels * n_bands, TAPS * wide)
 
 
