@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import jack
 import numpy as np
@@ -41,16 +41,22 @@ def jack_server() -> Iterator[subprocess.Popen[bytes]]:
 
 def _wait_until_ready(server: subprocess.Popen[bytes], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while subprocess.run(["jack_lsp"], capture_output=True, check=False).returncode:
+    while True:
+        with suppress(jack.JackOpenError):
+            clients()
+            return
         assert server.poll() is None, "jackd has ended"
         assert time.monotonic() < deadline, "jackd is not ready"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def clients() -> set[str]:
-    """The names of all clients of the server, its device among them."""
-    ports = subprocess.run(["jack_lsp"], capture_output=True, text=True, check=True).stdout.splitlines()
-    return {port.partition(":")[0] for port in ports}
+    """The names of all clients of the server that have ports, its device among them."""
+    visitor = jack.Client("visitor", no_start_server=True)
+    try:
+        return {port.name.partition(":")[0] for port in visitor.get_ports()}
+    finally:
+        visitor.close()
 
 
 class Probe:
