@@ -46,6 +46,8 @@ bench: .venv/bench.stamp
 
 .venv/dev.stamp: .venv/run.stamp
 	@echo "Adding the tools for tests and benches ..."
+	@# torch without CUDA is a tenth of the size; where its index cannot be reached, pip finds another.
+	@$(PIP) --retries 0 --no-deps torch --extra-index-url https://download.pytorch.org/whl/cpu
 	@$(PIP) --no-build-isolation -e '.[dev]'
 	@touch $@
 
