@@ -48,7 +48,7 @@ def order_free(losses: Tensor, sharpness: float) -> Tensor:
     n_outputs = losses.shape[1]
     outputs = torch.arange(n_outputs, device=losses.device)
     if n_outputs > _MOST_PAIRINGS_LISTED:
-        best = losses[torch.arange(len(losses))[:, None], outputs, best_pairing(losses)].mean(1)
+        best = losses[torch.arange(len(losses), device=losses.device)[:, None], outputs, best_pairing(losses)].mean(1)
         return sharpness * best.mean()
     pairings = _pairings(n_outputs).to(losses.device)
     pairing_losses = losses[:, outputs, pairings].mean(2)
