@@ -242,8 +242,9 @@ def test_a_recipe_names_other_datasets_and_a_mixing_chain(data):
 
 def test_recipes_in_the_repository_can_be_read():
     recipes = sorted((demo_song.FOLDER / "recipes").glob("*.toml"))
-    assert recipes
-    for path in recipes:
+    sparse = [path for path in recipes if not path.name.startswith("timbrenet-")]
+    assert len(sparse) >= 4
+    for path in sparse:
         assert "4_Potassium" in read_recipe(path).held_out
 
 
