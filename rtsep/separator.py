@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from rtsep.decoder.kernels import decode_codes
 from rtsep.decoder.masks import ratio_masks
-from rtsep.errors import OptionError
 from rtsep.frontend.features import ColumnGrid, Columns, compress
+from rtsep.frontend.slices import SLICES_TOGETHER, chunk_shape, cut_slices
 from rtsep.model_file import SparseModel, load_model, model_path
 from rtsep.sparse.coder import Solver, SparseCoder
 from rtsep.tensor_file import read_header
 from rtsep.timbrenet import model as timbrenet
 from rtsep.timbrenet.separator import TimbreSeparator
-from rtsep.types import C64, F32, Audio, ChunkShape, Stems
+from rtsep.types import C64, F32, Audio, Stems
 
 # What one file chunk holds: long enough that its context costs little, short enough that ranks share a song evenly.
 _CHUNK_SAMPLES = 32768
-# Slices that are analysed in one call: two would do for stereo; more than eight leave the processor's cache.
-_SLICES_TOGETHER = 4
 
 
 class SparseSeparator:
@@ -37,14 +34,8 @@ class SparseSeparator:
         self._frontend = model.frontend()
         self._grid = ColumnGrid(self._frontend, model.patch_columns)
         self._coder = SparseCoder(model.dictionary, model.whitening, model.sparsity, solver)
-        self.shape = ChunkShape(
-            hop=self._frontend.hop,
-            slice_length=self._frontend.slice_length,
-            slice_output=self._frontend.output_length,
-            latency=self._frontend.latency,
-            context_slices=self._grid.context_slices,
-            slices=slices or max(1, _CHUNK_SAMPLES // self._frontend.hop),
-        )
+        slices = slices or max(1, _CHUNK_SAMPLES // self._frontend.hop)
+        self.shape = chunk_shape(self._frontend, self._grid.context_slices, slices)
 
     def separate(self, chunk: Audio) -> Stems:
         """Stems `(n_stems, shape.output_length, n_channels)` of a chunk `(shape.input_length, n_channels)`.
@@ -52,29 +43,24 @@ class SparseSeparator:
         They are windowed for the overlap-add and add up to the windowed chunk. Raises OptionError for another length.
         """
         shape = self.shape
-        if chunk.ndim != 2 or chunk.shape[0] != shape.input_length:
-            raise OptionError(
-                f"chunk is {chunk.shape}: it must be ({shape.input_length}, n_channels); cut it with streaming.Slicer"
-            )
-        coefficients, patches = self._listen(chunk)
+        coefficients, patches = self._listen(cut_slices(chunk, shape))
         stems = np.zeros((len(self.stems), shape.output_length, chunk.shape[1]), np.float32)
         for s, masks in enumerate(self._masks(patches)):
             masked = self._frontend.apply_gains(coefficients[s], masks)
             stems[:, s * shape.hop : s * shape.hop + shape.slice_output] += self._frontend.synthesize(masked)
         return stems
 
-    def _listen(self, chunk: Audio) -> tuple[list[C64], F32]:
+    def _listen(self, slices: F32) -> tuple[list[C64], F32]:
         """Coefficients of the slices to be separated, and their patches of energy, slice by slice."""
-        shape = self.shape
-        slices = sliding_window_view(chunk, shape.slice_length, axis=0)[:: shape.hop].swapaxes(1, 2)
-        columns = Columns(self._grid, chunk.shape[1], self._frontend.n_bands)
+        columns = Columns(self._grid, slices.shape[2], self._frontend.n_bands)
         coefficients: list[C64] = []
         patches: list[F32] = []
-        for start in range(0, len(slices), _SLICES_TOGETHER):
-            some = self._frontend.analyze(slices[start : start + _SLICES_TOGETHER])
+        for start in range(0, len(slices), SLICES_TOGETHER):
+            some = self._frontend.analyze(slices[start : start + SLICES_TOGETHER])
             coefficients.extend(some)
             patches.extend(columns.push(power) for power in self._frontend.band_power(some))
-        return coefficients[shape.context_slices :], np.stack(patches[shape.context_slices :])
+        n_past = self.shape.context_slices
+        return coefficients[n_past:], np.stack(patches[n_past:])
 
     def _masks(self, patches: F32) -> F32:
         """Masks `(n_slices, n_stems, n_channels, n_bands, n_columns)` from patches of energy.

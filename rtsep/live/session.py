@@ -71,8 +71,8 @@ class _Parts:
 def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveReport:
     """Play until the end, an interruption or the loss of a device; `show` gets the figures ten times a second.
 
-    `tell` gets what goes wrong while the sound goes on, a line at a time. What was recorded is kept in any case.
-    Raises RtsepError for what prevents the sound, and for what ended it.
+    `tell` gets what goes wrong while the sound goes on, a line at a time. What was recorded is kept, but for
+    a recording that could not be written. Raises RtsepError for what prevents the sound, and for what ended it.
     """
     with ExitStack() as stack:
         writers = stack.enter_context(_writers(job.recording, job.plan, separator)) if job.recording else None

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from rtsep.errors import AudioError, OptionError
+from rtsep.errors import AudioError
+from rtsep.frontend.slices import SLICES_TOGETHER, chunk_shape, cut_slices
 from rtsep.timbrenet.features import band_views
 from rtsep.timbrenet.inference import TimbreStream
 from rtsep.timbrenet.model import TimbreModel
-from rtsep.types import Audio, ChunkShape, Stems
+from rtsep.types import Audio, Stems
 
 # A chunk's slices, in lengths of its context: where chunks go from rank to rank, a fifth of the work is for the past.
 _CONTEXTS_TOGETHER = 2
-# Slices that are analysed in one call, as in the sparse separator.
-_SLICES_TOGETHER = 4
 
 
 class TimbreSeparator:
@@ -31,14 +29,7 @@ class TimbreSeparator:
         self.sample_rate = model.sample_rate
         self._frontend = model.frontend()
         context = model.sizes.context_slices
-        self.shape = ChunkShape(
-            hop=self._frontend.hop,
-            slice_length=self._frontend.slice_length,
-            slice_output=self._frontend.output_length,
-            latency=self._frontend.latency,
-            context_slices=context,
-            slices=slices or max(1, _CONTEXTS_TOGETHER * context),
-        )
+        self.shape = chunk_shape(self._frontend, context, slices or max(1, _CONTEXTS_TOGETHER * context))
         self._kept: tuple[Audio, TimbreStream] | None = None
 
     def separate(self, chunk: Audio) -> Stems:
@@ -47,13 +38,14 @@ class TimbreSeparator:
         They are windowed for the overlap-add and add up to the windowed chunk. Raises OptionError for another length,
         AudioError for samples that are not finite.
         """
-        self._check(chunk)
         shape, frontend = self.shape, self._frontend
-        slices = sliding_window_view(chunk, shape.slice_length, axis=0)[:: shape.hop].swapaxes(1, 2)
+        slices = cut_slices(chunk, shape)
+        if not np.isfinite(chunk).all():
+            raise AudioError("chunk has samples that are not finite: take them out or set them to 0")
         first, stream = self._begin(chunk)
         stems = np.zeros((len(self.stems), shape.output_length, chunk.shape[1]), np.float32)
-        for start in range(first, len(slices), _SLICES_TOGETHER):
-            coefficients = frontend.analyze(slices[start : start + _SLICES_TOGETHER])
+        for start in range(first, len(slices), SLICES_TOGETHER):
+            coefficients = frontend.analyze(slices[start : start + SLICES_TOGETHER])
             for s, views in enumerate(band_views(frontend, coefficients)):
                 at = start + s - shape.context_slices
                 filters = stream.push(views, max(0, -at))
@@ -74,12 +66,3 @@ class TimbreSeparator:
     def _n_known(self) -> int:
         """Samples at the head of a chunk that its context slices hear: their windows are zero after these."""
         return self.shape.context - self.shape.hop + self.shape.latency
-
-    def _check(self, chunk: Audio) -> None:
-        if chunk.ndim != 2 or chunk.shape[0] != self.shape.input_length:
-            length = self.shape.input_length
-            raise OptionError(
-                f"chunk is {chunk.shape}: it must be ({length}, n_channels); cut it with streaming.Slicer"
-            )
-        if not np.isfinite(chunk).all():
-            raise AudioError("chunk has samples that are not finite: take them out or set them to 0")
