@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -21,6 +23,8 @@ from rtsep.types import Engine, Separator
 if TYPE_CHECKING:
     from rtsep.engine.crew import Crew, Order
     from rtsep.separator import ModelSeparator
+
+_PATIENCE_SECONDS = 4.0  # a start with kernels that are compiled takes two
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,27 @@ def _separate(options: RunOptions, load: Callable[[], Separator], start_engine: 
         check_report_path(options.report)
     if options.truth:
         check_truth(options.truth, options.job)
-    with show_progress(options.quiet) as progress:
-        return separate_file(options.job, load, start_engine, progress)
+    with show_progress(options.quiet) as progress, _patience(options.quiet) as ready:
+
+        def start(separator: Separator, n_channels: int) -> Engine:
+            engine = start_engine(separator, n_channels)
+            ready()
+            return engine
+
+        return separate_file(options.job, load, start, progress)
+
+
+@contextmanager
+def _patience(quiet: bool) -> Iterator[Callable[[], None]]:
+    """Tell why nothing is to be seen where starting takes long; the function that comes back says that it is over."""
+    hint = threading.Timer(_PATIENCE_SECONDS, warn, ["starting; the first time takes half a minute, as numba compiles"])
+    hint.daemon = True
+    if not quiet:
+        hint.start()
+    try:
+        yield hint.cancel
+    finally:
+        hint.cancel()
 
 
 def _load(options: RunOptions) -> ModelSeparator:

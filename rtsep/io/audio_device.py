@@ -49,7 +49,8 @@ def find_device(wanted: str | None, direction: Literal["input", "output"]) -> De
         found = sounddevice.query_devices(name, direction)
     except (ValueError, sounddevice.PortAudioError) as error:
         asked = f"{direction} device {wanted or '(the default)'}"
-        raise DeviceError(f"{asked}: there is no such one; choose one that rtsep devices lists") from error
+        cure = "choose one that rtsep devices lists" + (", or none" if direction == "output" else ", or --input-file")
+        raise DeviceError(f"{asked}: there is no such one; {cure}") from error
     n_channels = found[f"max_{direction}_channels"]
     return Device(found["index"], found["name"], n_channels, round(found["default_samplerate"]))
 
