@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from rtsep.engine.local import warm_up
 from rtsep.engine.process import seconds_since_start
 from rtsep.errors import OptionError
-from rtsep.io.audio_file import AudioInfo, open_audio
+from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
 from rtsep.io.stem_writers import StemWriters
 from rtsep.stem_stream import StemStream
-from rtsep.types import Engine, Separator
+from rtsep.types import Chunk, ChunkResult, Engine, Separator
 
 if TYPE_CHECKING:
     from rtsep.sparse.coder import Solver
@@ -56,43 +56,80 @@ class FileRun:
     done: float
 
 
+class Song:
+    """A song amid its separation: its chunks go out, their results come in, and its stems grow in `writers`.
+
+    The caller opens the reader and, before the first `take`, the writers. `other` takes the residual, so that the stems
+    add up to the song. Raises RtsepError.
+    """
+
+    def __init__(self, job: FileJob, reader: AudioReader, separator: Separator) -> None:
+        self.stems = chosen_stems(job.stems, separator.stems)
+        self._indices = [separator.stems.index(stem) for stem in self.stems]
+        self._reader = reader
+        self._separator = separator
+        rate, n_channels = reader.info.sample_rate, reader.info.n_channels
+        self._stream = StemStream(separator, rate, n_channels)
+        self.writers = StemWriters(job.folder, self.stems, rate, n_channels, job.audio_format, job.overwrite)
+
+    @property
+    def n_done(self) -> int:
+        """Samples of each stem that are written."""
+        return self._stream.n_done
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The song's chunks, numbered from 0."""
+        return self._stream.chunks(self._reader.blocks())
+
+    def take(self, result: ChunkResult) -> None:
+        """Write what the next chunk's result makes final."""
+        self.writers.write(self._stream.push(result)[self._indices])
+
+    def finish(self) -> None:
+        """Write what is held back, after the last result."""
+        self.writers.write(self._stream.finish()[self._indices])
+
+    def commit(self, ready: float) -> FileRun:
+        """Have the files appear, all or none."""
+        self.writers.commit()
+        return FileRun(
+            info=self._reader.info,
+            separator=self._separator,
+            stems=self.stems,
+            n_samples=self._stream.n_done,
+            resampling_seconds=self._stream.resampling_seconds,
+            computed=self._stream.computed,
+            n_clipped=self.writers.n_clipped,
+            ready=ready,
+            done=seconds_since_start(),
+        )
+
+
 def separate_file(
     job: FileJob, load: Callable[[], Separator], start_engine: StartEngine, progress: Callable[[int, int], None]
 ) -> FileRun:
     """Do the job. All that can be wrong from the start is found before `start_engine` is called.
 
     That gets the separator, warm, and the number of channels; `progress` is told the samples done, and of how many.
-    The stems add up to the song: `other` takes the residual. Raises RtsepError; the files appear all or none.
+    Raises RtsepError.
     """
-    with open_audio(job.song, job.start_seconds, job.duration_seconds) as song:
+    with open_audio(job.song, job.start_seconds, job.duration_seconds) as reader:
         separator = load()
-        stems = _chosen(job.stems, separator.stems)
-        indices = [separator.stems.index(stem) for stem in stems]
-        rate, n_channels = song.info.sample_rate, song.info.n_channels
-        with StemWriters(job.folder, stems, rate, n_channels, job.audio_format, job.overwrite) as writers:
-            warm_up(separator, n_channels)
-            engine = start_engine(separator, n_channels)
+        song = Song(job, reader, separator)
+        with song.writers:
+            warm_up(separator, reader.info.n_channels)
+            engine = start_engine(separator, reader.info.n_channels)
             ready = seconds_since_start()
-            stream = StemStream(separator, engine, rate, n_channels)
-            for block in stream.run(song.blocks()):
-                writers.write(block[indices])
-                progress(stream.n_done, song.n_samples)
-            writers.commit()
-            return FileRun(
-                info=song.info,
-                separator=separator,
-                stems=stems,
-                n_samples=stream.n_done,
-                resampling_seconds=stream.resampling_seconds,
-                computed=stream.computed,
-                n_clipped=writers.n_clipped,
-                ready=ready,
-                done=seconds_since_start(),
-            )
+            for result in engine.run(song.chunks()):
+                song.take(result)
+                progress(song.n_done, reader.n_samples)
+            song.finish()
+            progress(song.n_done, reader.n_samples)
+            return song.commit(ready)
 
 
-def _chosen(asked: tuple[str, ...], available: tuple[str, ...]) -> tuple[str, ...]:
-    """The stems that were asked for, in the model's order."""
+def chosen_stems(asked: tuple[str, ...], available: tuple[str, ...]) -> tuple[str, ...]:
+    """The stems that were asked for, in the model's order; all if none were. Raises OptionError."""
     for stem in asked:
         if stem not in available:
             raise OptionError(f"stem {stem}: not one of this model's; choose among {', '.join(available)}")

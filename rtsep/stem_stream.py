@@ -13,7 +13,7 @@ from rtsep.separator import load_separator
 from rtsep.streaming.overlap_add import OverlapAdd
 from rtsep.streaming.resample import Resampler
 from rtsep.streaming.slicer import Slicer
-from rtsep.types import Audio, Chunk, Engine, Separator, Stems
+from rtsep.types import Audio, Chunk, ChunkResult, Engine, Separator, Stems
 
 RESIDUAL_STEM = "other"
 _BLOCK = 65536
@@ -30,19 +30,22 @@ def separate(audio: Audio, sample_rate: int, separator: Separator | None = None)
     if not np.isfinite(audio).all():
         raise AudioError("audio has samples that are NaN or infinite: take them out or set them to 0")
     chosen = separator if separator is not None else load_separator()
-    stream = StemStream(chosen, LocalEngine(chosen), sample_rate, audio.shape[1])
+    stream = StemStream(chosen, sample_rate, audio.shape[1])
     blocks = (audio[i : i + _BLOCK].astype(np.float32) for i in range(0, len(audio), _BLOCK))
-    return np.concatenate(list(stream.run(blocks)), axis=1)
+    return np.concatenate(list(stream.run(LocalEngine(chosen), blocks)), axis=1)
 
 
 class StemStream:
-    """Blocks of a mixture at `rate` Hz to its stems at the same rate, sample by sample where the mixture was."""
+    """Blocks of a mixture at `rate` Hz to its stems at the same rate, sample by sample where the mixture was.
 
-    def __init__(self, separator: Separator, engine: Engine, rate: int, n_channels: int) -> None:
+    `run` takes them through an engine of their own. Who feeds one engine with many streams asks for `chunks` himself,
+    and gives their results to `push`, in the order of the chunks, then calls `finish`.
+    """
+
+    def __init__(self, separator: Separator, rate: int, n_channels: int) -> None:
         self._n_channels = n_channels
         self._rate = rate
         self._model_rate = separator.sample_rate
-        self._engine = engine
         self._to_model = Resampler(rate, separator.sample_rate, n_channels)
         self._to_song = [Resampler(separator.sample_rate, rate, n_channels) for _ in separator.stems]
         self._slicer = Slicer(separator.shape, n_channels)
@@ -54,26 +57,35 @@ class StemStream:
         self.n_done = 0
         self.computed: list[tuple[int, float]] = []
 
-    def run(self, blocks: Iterable[Audio]) -> Iterator[Stems]:
+    def run(self, engine: Engine, blocks: Iterable[Audio]) -> Iterator[Stems]:
         """The stems `(n_stems, n, n_channels)` of the blocks `(n, n_channels)`: block by block as they become final."""
-        for result in self._engine.run(self._chunks(blocks)):
-            self.computed.append((result.rank, result.compute_seconds))
-            stems = self._heard(self._overlap_add.push(result.stems))
-            yield self._finish([to_song.push(stem) for to_song, stem in zip(self._to_song, stems, strict=True)])
-        yield self._finish([to_song.finish(self._n_heard) for to_song in self._to_song])
+        for result in engine.run(self.chunks(blocks)):
+            yield self.push(result)
+        yield self.finish()
 
-    @property
-    def resampling_seconds(self) -> float:
-        """How long the resamplers, there and back, can hold sound back; 0 at the model's own rate."""
-        return self._to_model.latency / self._rate + self._to_song[0].latency / self._model_rate
-
-    def _chunks(self, blocks: Iterable[Audio]) -> Iterator[Chunk]:
+    def chunks(self, blocks: Iterable[Audio]) -> Iterator[Chunk]:
+        """The chunks of the blocks, numbered from 0, each as soon as it is complete."""
         for block in blocks:
             self._mixture.append(block)
             self._n_heard += len(block)
             yield from self._slicer.push(self._to_model.push(block))
         yield from self._slicer.push(self._to_model.finish())
         yield from self._slicer.finish()
+
+    def push(self, result: ChunkResult) -> Stems:
+        """The stems that the next chunk's result makes final."""
+        self.computed.append((result.rank, result.compute_seconds))
+        stems = self._heard(self._overlap_add.push(result.stems))
+        return self._finish([to_song.push(stem) for to_song, stem in zip(self._to_song, stems, strict=True)])
+
+    def finish(self) -> Stems:
+        """The stems still held back, once all results have been pushed."""
+        return self._finish([to_song.finish(self._n_heard) for to_song in self._to_song])
+
+    @property
+    def resampling_seconds(self) -> float:
+        """How long the resamplers, there and back, can hold sound back; 0 at the model's own rate."""
+        return self._to_model.latency / self._rate + self._to_song[0].latency / self._model_rate
 
     def _heard(self, stems: Stems) -> Stems:
         """Stems at the model's rate, cut at the end of what has been heard."""

@@ -55,7 +55,7 @@ def separate(engine: Engine) -> int:
 
     from rtsep.stem_stream import StemStream  # the other ranks need none of it
 
-    stems = list(StemStream(FourBands(), engine, RATE, N_CHANNELS).run(blocks()))
+    stems = list(StemStream(FourBands(), RATE, N_CHANNELS).run(engine, blocks()))
     np.save(out, np.concatenate(stems, axis=1))
     return 0
 

@@ -96,8 +96,8 @@ def run_stream(
     song: Audio, rate: int, sizes: tuple[int, ...] = (1 << 20,), separator: Separator | None = None
 ) -> Stems:
     separator = separator or FourBands()
-    stream = StemStream(separator, LocalEngine(separator), rate, song.shape[1])
-    return np.concatenate(list(stream.run(cut(song, sizes))), axis=1)
+    stream = StemStream(separator, rate, song.shape[1])
+    return np.concatenate(list(stream.run(LocalEngine(separator), cut(song, sizes))), axis=1)
 
 
 @pytest.mark.parametrize("sizes", [(1, 0, 700), (64,), (5000, 3)])
@@ -175,9 +175,9 @@ def test_memory_does_not_grow_with_the_song() -> None:
     def peak(seconds: int) -> int:
         separator = FourBands()
         block = make_song(48000)
-        stream = StemStream(separator, LocalEngine(separator), 48000, 2)
+        stream = StemStream(separator, 48000, 2)
         tracemalloc.start()
-        for _ in stream.run(block for _ in range(seconds)):
+        for _ in stream.run(LocalEngine(separator), (block for _ in range(seconds))):
             pass
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -45,7 +45,8 @@ class Worker:
         self.error: Exception | None = None
         self._duplex = duplex
         self._ear = ear
-        self._stream = StemStream(separator, LocalEngine(separator), plan.rate, plan.n_channels)
+        self._engine = LocalEngine(separator)
+        self._stream = StemStream(separator, plan.rate, plan.n_channels)
         self._peaks = np.zeros(len(separator.stems), np.float32)
         self._nap = plan.block / plan.rate / 4
         self._ending = False
@@ -68,7 +69,7 @@ class Worker:
     def _run(self) -> None:
         self.priority = ask_for_real_time()
         try:
-            for stems in self._stream.run(self._blocks()):
+            for stems in self._stream.run(self._engine, self._blocks()):
                 self._give_out(stems)
             self._give_silence()
         except Exception as error:  # told by the thread that waits for this one
