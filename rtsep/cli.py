@@ -36,7 +36,9 @@ Task = Callable[[], int]
 
 @app.command()
 def run(
-    song: Annotated[Path | None, typer.Argument(help="The song: wav, flac, ogg or mp3.", show_default=False)] = None,
+    song: Annotated[
+        Path | None, typer.Argument(help="The song: wav, flac, ogg or mp3; or a folder of songs.", show_default=False)
+    ] = None,
     file: Annotated[Path | None, typer.Option(help="The song, as an option.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for SONG.stems; beside the song if not given.")] = None,
     model: Annotated[str | None, typer.Option(help="A shipped model's name, or a .safetensors file.")] = None,
@@ -53,13 +55,14 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that are there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no report on the console.")] = False,
 ) -> Task:
-    """Separate a song; under mpirun on all its ranks."""
+    """Separate a song, or all songs of a folder; under mpirun on all its ranks."""
     chosen = song or file
     if chosen is None or (song and file):
         raise typer.BadParameter("give one song, as an argument or by --file", param_hint="SONG")
 
     def task() -> int:
-        from rtsep.commands.run import RunOptions, run
+        from rtsep.commands.computing import RunOptions
+        from rtsep.commands.run import run
         from rtsep.file_job import FileJob
 
         job = FileJob(
@@ -230,6 +233,24 @@ def data_render(
         from rtsep.commands.render import render
 
         return render(midi, out, songs, seconds, seed, processes)
+
+    return task
+
+
+@data.command("quartet")
+def data_quartet(
+    notes: Annotated[Path, typer.Option(help="Folder of {violin,clarinet,saxophone,bassoon}/ with single notes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the chorales.")],
+    chorales: Annotated[int, typer.Option(help="How many to learn from; an eighth as many are held out.")] = 308,
+    seed: Annotated[int, typer.Option(help="The same seed, the same chorales, notes and players.")] = 0,
+    processes: Annotated[int | None, typer.Option(help="All cores if not given.")] = None,
+) -> Task:
+    """Render Bach's chorales from recordings of single notes; those that are there already are kept."""
+
+    def task() -> int:
+        from rtsep.commands.quartet import quartet
+
+        return quartet(notes, out, chorales, seed, processes)
 
     return task
 
