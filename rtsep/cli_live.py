@@ -21,7 +21,13 @@ def live(
         str | None, typer.Option("--output", help="The same for the monitor mix; none to hear nothing.")
     ] = None,
     input_file: Annotated[Path | None, typer.Option(help="A song that plays in the place of an input device.")] = None,
-    model: Annotated[str, typer.Option(help="A shipped model's name, or a .safetensors file.")] = "cqt-sparse",
+    latency: Annotated[
+        Literal["low", "balanced", "quality"] | None,
+        typer.Option(help="12, 93 or 186 ms for the transform; quality if not given."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="In the place of a mode: a shipped model's name, or a .safetensors file.")
+    ] = None,
     hear: Annotated[str, typer.Option(help="Only these stems in the mix, as in bass,drums.", show_default=False)] = "",
     duration: Annotated[float | None, typer.Option(help="End after this many seconds.")] = None,
     channels: Annotated[int | None, typer.Option(help="Of the input; 2 where there are as many.")] = None,
@@ -48,6 +54,7 @@ def live(
                 input=input_device,
                 output=output_device,
                 input_file=input_file,
+                latency=latency,
                 model=model,
                 hear=tuple(filter(None, hear.split(","))),
                 duration=duration,

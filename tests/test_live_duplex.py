@@ -12,7 +12,17 @@ from rtsep.live.duplex import Duplex
 from rtsep.live.plan import LivePlan, make_plan
 from rtsep.types import Audio, ChunkShape
 
-PLAN = LivePlan(rate=8000, n_channels=2, block=32, reserve=3, algorithmic=50, chunking=0, resampling=0)
+PLAN = LivePlan(
+    rate=8000,
+    n_channels=2,
+    block=32,
+    reserve=3,
+    algorithmic=50,
+    chunking=0,
+    resampling=0,
+    pipeline=0,
+    advance=40,
+)
 SHAPE = ChunkShape(hop=512, slice_length=1024, slice_output=1024, latency=896, context_slices=1, slices=4)
 
 
@@ -125,6 +135,13 @@ def test_at_another_rate_the_parts_last_as_long_and_the_resamplers_add_theirs() 
     plan = make_plan(SHAPE, 44100, 48000, 2, 256)
     assert plan.algorithmic == pytest.approx(896 / 44100 * 48000, abs=1)
     assert plan.resampling > 0
+
+
+def test_ranks_that_take_turns_have_longer_and_the_stream_waits_for_them() -> None:
+    one, three = (make_plan(SHAPE, 44100, 44100, 2, 256, n_computing=n) for n in (1, 3))
+    assert (one.pipeline, three.pipeline) == (0, 2 * SHAPE.advance)
+    assert three.delay - one.delay == three.deadline - one.deadline == three.pipeline
+    assert (one.capacity, three.capacity) == (SHAPE.advance, 3 * SHAPE.advance)
 
 
 @pytest.mark.parametrize(

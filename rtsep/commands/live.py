@@ -14,6 +14,7 @@ from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import open_audio
 from rtsep.live.ends import Ends, find_ends
+from rtsep.live.modes import choose_model
 from rtsep.live.plan import make_plan
 from rtsep.live.report import LiveReport, live_table
 from rtsep.live.session import LiveJob, Recording, Show, Tell, play
@@ -29,7 +30,8 @@ class LiveOptions:
     input: str | None = None
     output: str | None = None
     input_file: Path | None = None
-    model: str = "cqt-sparse"
+    latency: str | None = None
+    model: str | None = None
     hear: tuple[str, ...] = ()
     duration: float | None = None
     channels: int | None = None
@@ -45,15 +47,16 @@ class LiveOptions:
 def live(options: LiveOptions) -> int:
     """Play, record and report until the end or an interruption. Raises RtsepError."""
     _check(options)
+    model = choose_model(options.latency, options.model, world_size())
     with ExitStack() as stack:
         song = stack.enter_context(open_audio(options.input_file, 0, options.duration)) if options.input_file else None
         ends = find_ends(song, options.input, options.output, options.channels, options.rate)
-        separator = load_separator(options.model, slices=options.slices)
+        separator = load_separator(model, slices=options.slices)
         plan = make_plan(
             separator.shape, separator.sample_rate, ends.rate, ends.n_channels, options.block, options.reserve
         )
         job = LiveJob(
-            model=options.model,
+            model=model,
             plan=plan,
             ends=ends,
             monitored=_monitored(options.hear, separator),

@@ -18,8 +18,9 @@ class LivePlan:
     """All in samples at `rate`: what is played was heard `delay` samples before, to the sample.
 
     `algorithmic` is the future that the transform must hear, `chunking` what chunks of more than one slice add,
-    `resampling` what the resamplers hold back, `reserve` the blocks that are kept ready against jitter; computing
-    takes place while they play.
+    `resampling` what the resamplers hold back, `pipeline` the time in which several ranks compute a chunk each, and
+    `reserve` the blocks that are kept ready against jitter; computing takes place while they play. `advance` is the
+    time from one chunk to the next.
     """
 
     rate: int
@@ -29,6 +30,8 @@ class LivePlan:
     algorithmic: int
     chunking: int
     resampling: int
+    pipeline: int
+    advance: int
 
     @property
     def fade(self) -> int:
@@ -38,7 +41,7 @@ class LivePlan:
     @property
     def delay(self) -> int:
         """From a sample at the callback's input to its stems at the callback's output."""
-        return self.algorithmic + self.chunking + self.resampling + self.reserve * self.block
+        return self.algorithmic + self.chunking + self.resampling + self.pipeline + self.reserve * self.block
 
     @property
     def deadline(self) -> int:
@@ -47,15 +50,27 @@ class LivePlan:
         A block short of the reserve, as the block that is asked for must be whole, and the fade short of it: a miss has
         to be known while there are stems left to fade out with.
         """
-        return (self.reserve - 1) * self.block - self.fade
+        return (self.reserve - 1) * self.block - self.fade + self.pipeline
+
+    @property
+    def capacity(self) -> int:
+        """Samples that computing a chunk may take in the long run: chunks would pile up beyond it."""
+        return self.advance + self.pipeline
 
 
 def make_plan(
-    shape: ChunkShape, model_rate: int, rate: int, n_channels: int, block: int, reserve: int | None = None
+    shape: ChunkShape,
+    model_rate: int,
+    rate: int,
+    n_channels: int,
+    block: int,
+    reserve: int | None = None,
+    n_computing: int = 1,
 ) -> LivePlan:
     """Lay out a stream at `rate` Hz in blocks of `block` samples for a separator's chunks.
 
     `reserve` in blocks, if not given, sets the deadline to half the time from one chunk to the next, or a little more.
+    Where `n_computing` ranks take turns, each may compute for as many chunks' time, and the stream waits so long.
     Raises OptionError for a block or a reserve that cannot be.
     """
     if not BLOCKS[0] <= block <= BLOCKS[1]:
@@ -76,4 +91,6 @@ def make_plan(
         algorithmic=ceil(shape.latency * scale),
         chunking=ceil((shape.slices - 1) * shape.hop * scale),
         resampling=ceil(there + back * scale),
+        pipeline=ceil((n_computing - 1) * shape.advance * scale),
+        advance=round(shape.advance * scale),
     )

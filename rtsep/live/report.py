@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import inf, log10
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
 from rtsep.live.plan import LivePlan
@@ -22,10 +21,11 @@ class LiveReport:
     """Figures of a live stream up to now.
 
     `latency_ms` has its parts and, as `end_to_end`, their sum: what was declared and arranged for, `device` being what
-    PortAudio says. `compute_ms` is of one chunk, to be held against `deadline_ms`. `dry_seconds` is how long the dry
-    signal was heard in the place of the stems. `queue_samples` wait to be separated. `cpu` is processor time of the
-    whole process per second of wall time: 1 is one core. `peak_dbfs` is of each stem: on the screen what `fall_back`
-    shows, in the end over all.
+    PortAudio says. `compute_ms` is of one chunk, to be held against `deadline_ms`; `compute_histogram_ms` has where
+    bins end and how many chunks lie in each. `dry_seconds` is how long the dry signal was heard in the place of the
+    stems. `queue_samples` wait to be separated, `longest_queue_samples` did at the most. `cpu` is processor time of
+    the whole process per second of wall time: 1 is one core. `peak_dbfs` is of each stem: on the screen what
+    `fall_back` shows, in the end over all.
     """
 
     model: str
@@ -38,6 +38,7 @@ class LiveReport:
     seconds: float
     latency_ms: Mapping[str, float]
     compute_ms: Mapping[str, float]
+    compute_histogram_ms: tuple[tuple[float, int], ...]
     deadline_ms: float
     chunks: int
     misses: int
@@ -45,29 +46,23 @@ class LiveReport:
     underruns: int
     overruns: int
     queue_samples: int
+    longest_queue_samples: int
     cpu: float
     real_time_priority: str
     peak_dbfs: Mapping[str, float]
 
 
 def latency_ms(plan: LivePlan, device_seconds: float) -> dict[str, float]:
-    """The parts of the latency in milliseconds, resampling only where there is any, and their sum."""
+    """The parts of the latency in milliseconds, resampling and the like only where there are any, and the sum."""
     parts = {
         "algorithmic": plan.algorithmic,
         "chunking": plan.chunking,
         "resampling": plan.resampling,
+        "pipeline": plan.pipeline,
         "reserve": plan.reserve * plan.block,
     }
     shown = {name: 1e3 * n / plan.rate for name, n in parts.items() if n or name in ("algorithmic", "reserve")}
     return {**shown, "device": 1e3 * device_seconds, "end_to_end": 1e3 * (plan.delay / plan.rate + device_seconds)}
-
-
-def compute_ms(seconds: NDArray[np.floating]) -> dict[str, float]:
-    """Percentiles of the computing time of a chunk in milliseconds; empty as long as there was none."""
-    if not len(seconds):
-        return {}
-    values = 1e3 * np.percentile(seconds.astype(np.float64), (50, 95, 99, 99.9, 100))
-    return dict(zip(("p50", "p95", "p99", "p99.9", "max"), map(float, values), strict=True))
 
 
 def fall_back(shown: F32, peaks: F32, seconds: float) -> F32:
@@ -101,7 +96,7 @@ def _lines(report: LiveReport) -> list[tuple[str, str]]:
         ("compute", f"{compute} ms, deadline {report.deadline_ms:.1f} ms, {report.chunks} chunks"),
         ("misses", f"{report.misses}, {report.dry_seconds:.2f} s played dry"),
         ("device", f"{report.underruns} underruns, {report.overruns} overruns"),
-        ("queue", f"{report.queue_samples} samples to be separated"),
+        ("queue", f"{report.queue_samples} samples to be separated, at most {report.longest_queue_samples}"),
         ("processor", f"{report.cpu:.2f} cores; real-time priority: {report.real_time_priority or 'yes'}"),
     ]
 

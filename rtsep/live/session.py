@@ -17,16 +17,17 @@ from rtsep.io.stem_writers import StemWriters
 from rtsep.live.clock import ClockStream
 from rtsep.live.duplex import Duplex
 from rtsep.live.ends import Ends
+from rtsep.live.modes import too_slow
 from rtsep.live.plan import LivePlan
 from rtsep.live.recorder import Recorder
-from rtsep.live.report import LiveReport, compute_ms, decibels, fall_back, latency_ms
+from rtsep.live.report import LiveReport, decibels, fall_back, latency_ms
 from rtsep.live.source import FileSource
 from rtsep.live.thread import collect_young, undisturbed
 from rtsep.live.worker import Ear, Worker
 from rtsep.types import F32, Audio, Separator
 
 _REDRAWS_PER_SECOND = 10
-_JUDGED_SECONDS = 2
+_JUDGED_SECONDS = 1.5
 Tell = Callable[[str], None]
 Show = Callable[[LiveReport], None]
 
@@ -130,18 +131,11 @@ def _is_over(parts: _Parts) -> bool:
 
 
 def _slowness(parts: _Parts) -> str:
-    """One line as soon as the chunks of two seconds are known to take longer than their deadline, by their median."""
+    """One line as soon as enough chunks are known to tell that they take too long."""
     plan = parts.job.plan
     if parts.duplex.n_exchanged < _JUDGED_SECONDS * plan.rate:
         return ""
-    median = compute_ms(np.array(parts.worker.compute_seconds[:])).get("p50", np.inf)
-    deadline = 1e3 * plan.deadline / plan.rate
-    if median <= deadline:
-        return ""
-    return (
-        f"this machine takes {median:.0f} ms for a chunk, the deadline is {deadline:.0f} ms: what comes too late is "
-        "played dry; give a larger --reserve, more --slices, or another --model"
-    )
+    return too_slow(plan, parts.job.model, parts.worker.computed.percentiles_ms())
 
 
 def _lost_recording(recorder: Recorder | None) -> str:
@@ -159,7 +153,7 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
     """The figures so far, with these peaks."""
     job, duplex, plan = parts.job, parts.duplex, parts.job.plan
     wall, processor = time.perf_counter() - parts.began[0], time.process_time() - parts.began[1]
-    seconds = np.array(parts.worker.compute_seconds[:])
+    worker = parts.worker
     return LiveReport(
         model=job.model,
         source=job.ends.source_name,
@@ -170,16 +164,18 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
         reserve_blocks=plan.reserve,
         seconds=duplex.n_exchanged / plan.rate,
         latency_ms=latency_ms(plan, parts.device_seconds),
-        compute_ms=compute_ms(seconds),
+        compute_ms=worker.computed.percentiles_ms(),
+        compute_histogram_ms=worker.computed.histogram_ms(),
         deadline_ms=1e3 * plan.deadline / plan.rate,
-        chunks=len(seconds),
+        chunks=worker.computed.n,
         misses=duplex.n_misses,
         dry_seconds=duplex.n_dry / plan.rate,
         underruns=parts.stream.n_underruns + (parts.file.n_late if parts.file else 0),
         overruns=parts.stream.n_overruns + duplex.n_overruns,
         queue_samples=duplex.heard.available,
+        longest_queue_samples=worker.longest_queue,
         cpu=processor / wall,
-        real_time_priority=parts.worker.priority,
+        real_time_priority=worker.priority,
         peak_dbfs={stem: decibels(float(peak)) for stem, peak in zip(parts.stems, peaks, strict=True)},
     )
 

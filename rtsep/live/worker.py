@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from rtsep.live.duplex import Duplex
 from rtsep.live.plan import LivePlan
 from rtsep.live.recorder import Recorder
 from rtsep.live.thread import ask_for_real_time, start_thread
+from rtsep.live.timing import Durations
 from rtsep.stem_stream import StemStream
 from rtsep.types import F32, Audio, Separator, Stems
 
@@ -35,12 +35,13 @@ class Ear:
 class Worker:
     """Runs a StemStream, the one that separates files, between a duplex's two rings.
 
-    `compute_seconds` holds the time of each chunk, `peaks` the highest magnitude of each stem since `take_peaks`.
+    `computed` counts chunks by their computing time; `longest_queue` is the most that waited for it, in samples.
     `priority` says why there is no real-time priority, '' if there is. `error` is what ended it before its time.
     """
 
     def __init__(self, separator: Separator, plan: LivePlan, duplex: Duplex, ear: Ear) -> None:
-        self.compute_seconds = array("f")
+        self.computed = Durations()
+        self.longest_queue = 0
         self.priority = ""
         self.error: Exception | None = None
         self._duplex = duplex
@@ -81,7 +82,9 @@ class Worker:
         n_left = self._ear.n_samples
         while n_left != 0:
             ending = self._ending  # before the look at what is there: nothing comes after it
-            n = min(heard.available, _MOST_AT_ONCE, _MOST_AT_ONCE if n_left is None else n_left)
+            waiting = heard.available
+            self.longest_queue = max(self.longest_queue, waiting)
+            n = min(waiting, _MOST_AT_ONCE, _MOST_AT_ONCE if n_left is None else n_left)
             if n:
                 block = np.empty((n, heard.n_channels), np.float32)
                 heard.read_into(block)
@@ -107,5 +110,6 @@ class Worker:
             np.maximum(self._peaks, np.abs(stems).max(axis=(1, 2)), out=self._peaks)
         if self._ear.recorder:
             self._ear.recorder.push(stems)
-        self.compute_seconds.extend(seconds for _, seconds in self._stream.computed)
+        for _, seconds in self._stream.computed:
+            self.computed.add(seconds)
         self._stream.computed.clear()
