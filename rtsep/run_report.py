@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def make_report(
         rtf_without_startup=(run.done - run.ready) / audio_seconds,
         chunk_ms=dict(zip(("p50", "p95", "p99", "max"), map(float, percentiles), strict=True)),
         latency=_latency(run, float(percentiles[0])),
-        shares=tuple(_share(run, rank, peak) for rank, peak in sorted(peak_bytes.items())),
+        shares=rank_shares(run.computed, peak_bytes),
         clipped_samples={stem: n for stem, n in run.n_clipped.items() if n},
         scores=dict(scores),
     )
@@ -109,11 +109,6 @@ def check_report_path(path: Path) -> None:
         raise OutputError(f"report {path}: its folder is not there; make it first")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"report {path}: its folder cannot be written to; choose another")
-
-
-def write_report(report: RunReport, path: Path) -> None:
-    """Write the report as JSON. Raises OutputError."""
-    write_json(asdict(report), path)
 
 
 def write_json(report: Any, path: Path) -> None:
@@ -132,17 +127,27 @@ def tables(report: RunReport) -> list[Table]:
     run = Table(title=f"{report.model} ({report.frontend}, {report.solver}) on {report.song}", show_header=False)
     for name, value in _lines(report):
         run.add_row(name, value)
-    ranks = Table("rank", "chunks", "share", "busy s", "peak MB")
-    for share in report.shares:
-        cells = (
-            share.rank,
-            share.chunks,
-            f"{share.share:.0%}",
-            f"{share.busy_seconds:.2f}",
-            f"{share.peak_memory_mb:.0f}",
-        )
-        ranks.add_row(*map(str, cells))
-    return [run, ranks, *([_score_table(report.scores)] if report.scores else [])]
+    return [run, rank_table(report.shares), *([_score_table(report.scores)] if report.scores else [])]
+
+
+def rank_shares(computed: Sequence[tuple[int, float]], peak_bytes: Mapping[int, int]) -> tuple[RankShare, ...]:
+    """What each rank did of the chunks, given their ranks and seconds, and the peak memory of all ranks."""
+    seconds: dict[int, list[float]] = {rank: [] for rank in sorted(peak_bytes)}
+    for rank, chunk_seconds in computed:
+        seconds[rank].append(chunk_seconds)
+    return tuple(
+        RankShare(rank, len(own), sum(own), len(own) / max(1, len(computed)), peak_bytes[rank] / MB)
+        for rank, own in seconds.items()
+    )
+
+
+def rank_table(shares: Sequence[RankShare]) -> Table:
+    """What each rank did, for people."""
+    table = Table("rank", "chunks", "share", "busy s", "peak MB")
+    for share in shares:
+        busy, peak = f"{share.busy_seconds:.2f}", f"{share.peak_memory_mb:.0f}"
+        table.add_row(str(share.rank), str(share.chunks), f"{share.share:.0%}", busy, peak)
+    return table
 
 
 def _json_value(value: Any) -> Any:
@@ -185,8 +190,3 @@ def _latency(run: FileRun, chunk_ms: float) -> dict[str, Latency]:
         "compute": chunk_ms / 1e3,
     }
     return {name: Latency(round(s * rate), 1e3 * s) for name, s in parts.items() if s or name != "resampling"}
-
-
-def _share(run: FileRun, rank: int, peak_bytes: int) -> RankShare:
-    seconds = [seconds for who, seconds in run.computed if who == rank]
-    return RankShare(rank, len(seconds), sum(seconds), len(seconds) / len(run.computed), peak_bytes / MB)

@@ -39,7 +39,7 @@ def print_tables(tables: Sequence[Table]) -> None:
     from rich.console import Console
 
     # Under mpirun stdout looks like a terminal of no size, whatever it is in truth.
-    console = Console(force_terminal=False, width=100) if launched() else Console()
+    console = Console(force_terminal=False, width=100, markup=False) if launched() else Console(markup=False)
     for table in tables:
         console.print(table)
 

@@ -6,15 +6,15 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rtsep.errors import OutputError
-from rtsep.io.decoder import Decoder, DecoderError
 from rtsep.io.names import printable
 from rtsep.io.stem_files import FORMATS, EncoderError, create_stem_file, find_format_limit
+from rtsep.io.whole import reads_to_its_end
 from rtsep.types import Stems
 
 
@@ -85,7 +85,7 @@ class StemWriters:
                 file.finish()
             for path in moves:
                 _sync(path)
-                if self._n_samples and not _is_whole(path, self._n_samples):
+                if self._n_samples and not reads_to_its_end(path, self._n_samples):
                     raise OSError("the disk did not take all of it")
             self._check_targets()
             if self._folder.exists():
@@ -153,18 +153,6 @@ def _sync(path: Path) -> None:
     """See the file on the disk: some file systems find only then that there is no room."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _is_whole(path: Path, n_samples: int) -> bool:
-    """Whether the file reads back to its last sample: encoders may hide that its end found no room."""
-    try:
-        with closing(Decoder(path)) as decoder:
-            if decoder.n_samples != n_samples:
-                return False
-            decoder.skip(n_samples - 1)
-            return len(decoder.read(1)) == 1
-    except DecoderError:
-        return False
 
 
 def _move_all(moves: dict[Path, Path], attic: Path) -> None:

@@ -1,0 +1,85 @@
+"""What there is to do for an album: its songs, and which of them are done or cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rtsep.errors import AudioError, OutputError, RtsepError
+from rtsep.file_job import FileJob, chosen_stems
+from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
+from rtsep.io.names import printable
+from rtsep.io.whole import is_whole_stem
+
+SONG_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"})
+
+
+@dataclass(frozen=True)
+class PlannedSong:
+    """A song's job, what it is, and how many samples are asked for; `kept` if its stems are there; or its fault."""
+
+    job: FileJob
+    info: AudioInfo | None = None
+    n_samples: int = 0
+    kept: bool = False
+    fault: str = ""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is still to be separated."""
+        return not (self.kept or self.fault)
+
+
+def album_jobs(album: FileJob) -> list[FileJob]:
+    """A job like `album` for each song in its folder and those below, in the order of their paths.
+
+    `out`, if given, gets the same folders below it. Folders of stems and hidden ones are left out. Raises AudioError
+    where there is no song.
+    """
+    folder = album.song
+    songs = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SONG_SUFFIXES and not path.is_dir())
+    found = [song for song in songs if _is_music(song.relative_to(folder))]
+    if not found:
+        raise AudioError(f"{printable(folder)}: holds no song; give a folder with wav, flac, ogg or mp3 files")
+    return [
+        replace(album, song=song, out=album.out / song.parent.relative_to(folder) if album.out else None)
+        for song in found
+    ]
+
+
+def _is_music(path: Path) -> bool:
+    """Whether a song's path within the album shows neither hidden files nor the stems of another song."""
+    return not any(part.startswith(".") or part.endswith(".stems") for part in path.parts)
+
+
+def plan_songs(jobs: Sequence[FileJob], available: tuple[str, ...]) -> list[PlannedSong]:
+    """Look at every song and at the stems of it that are there, `available` being all of the model's.
+
+    A song whose stems are all there, of its own length and to their end, is kept, unless its job says to overwrite;
+    what there is of others will be replaced. Raises OptionError for stems that the model does not have.
+    """
+    chosen_stems(jobs[0].stems, available)
+    taken: dict[Path, Path] = {}
+    planned = []
+    for job in jobs:
+        try:
+            first = taken.setdefault(job.folder, job.song)
+            if first != job.song:
+                raise OutputError(
+                    f"{printable(job.song)}: its stems would lie where those of {first.name} do; rename it"
+                )
+            planned.append(_plan(job, chosen_stems(job.stems, available)))
+        except RtsepError as error:
+            planned.append(PlannedSong(job, fault=str(error)))
+    return planned
+
+
+def _plan(job: FileJob, stems: tuple[str, ...]) -> PlannedSong:
+    with open_audio(job.song, job.start_seconds, job.duration_seconds) as song:
+        kept = not job.overwrite and _are_there(job, stems, song)
+        return PlannedSong(replace(job, overwrite=True), song.info, song.n_samples, kept)
+
+
+def _are_there(job: FileJob, stems: tuple[str, ...], song: AudioReader) -> bool:
+    return all(is_whole_stem(job.folder / f"{stem}.{job.audio_format}", song) for stem in stems)

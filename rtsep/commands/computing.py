@@ -1,0 +1,143 @@
+"""How `rtsep run` gets its engine: this process alone, or all the ranks that a launcher started together."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rtsep.commands.console import guarded, warn
+from rtsep.engine.local import LocalEngine
+from rtsep.engine.process import peak_memory_bytes, world_size
+from rtsep.errors import OptionError
+from rtsep.file_job import FileJob, StartEngine
+from rtsep.types import Engine, Separator
+
+if TYPE_CHECKING:
+    from rtsep.engine.crew import Crew, Order
+    from rtsep.separator import ModelSeparator
+
+_PATIENCE_SECONDS = 4.0  # a start with kernels that are compiled takes two
+
+Load = Callable[[], Separator]
+Conclude = Callable[[Mapping[int, int]], int]
+Work = Callable[[Load, StartEngine], Conclude]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What `rtsep run` was asked for: the job, whose song may be a folder of them, and what is to be told about it."""
+
+    job: FileJob
+    frontend: str | None = None
+    report: Path | None = None
+    truth: Path | None = None
+    quiet: bool = False
+
+
+def compute(options: RunOptions, work: Work) -> NoReturn:
+    """Do `work` and end the process; under a launcher every rank has to come here, and rank 0 does it.
+
+    What `work` returns is called when the other ranks have been dismissed, with the peak memory of each in bytes; the
+    exit code is its result.
+    """
+    if world_size() == 1:
+        sys.exit(guarded(lambda: _alone(options, work)))
+    from rtsep.engine.crew import run_ranks
+
+    run_ranks(lambda crew: guarded(lambda: _lead(options, work, crew)), _import_separator, _load_ordered)
+
+
+def _alone(options: RunOptions, work: Work) -> int:
+    with _patience(options.quiet) as ready:
+
+        def start_engine(separator: Separator, n_channels: int) -> Engine:
+            ready()
+            return LocalEngine(separator)
+
+        conclude = work(lambda: _load(options), start_engine)
+    return conclude({0: peak_memory_bytes()})
+
+
+def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
+    """Rank 0's part: the work, with the others there as long as it takes."""
+    from rtsep.engine.crew import Order
+
+    job = options.job
+
+    def load() -> Separator:
+        crew.prepare()
+        return _load(options)
+
+    with crew, _patience(options.quiet) as ready:
+
+        def start_engine(separator: Separator, n_channels: int) -> Engine:
+            engine = crew.start(Order(job.model, job.solver, n_channels), separator)
+            ready()
+            return engine
+
+        conclude = work(load, start_engine)
+    return conclude({0: peak_memory_bytes(), **crew.peak_bytes})
+
+
+@contextmanager
+def _patience(quiet: bool) -> Iterator[Callable[[], None]]:
+    """Tell why nothing is to be seen where starting takes long; the function that comes back says that it is over."""
+    hint = threading.Timer(_PATIENCE_SECONDS, warn, ["starting; the first time takes half a minute, as numba compiles"])
+    hint.daemon = True
+    if not quiet:
+        hint.start()
+    try:
+        yield hint.cancel
+    finally:
+        hint.cancel()
+
+
+def _load(options: RunOptions) -> ModelSeparator:
+    """Load what the job asks for. Raises ModelError, and OptionError where model and front end disagree."""
+    from rtsep.separator import load_separator
+
+    job = options.job
+    separator = load_separator(job.model, job.solver)
+    kind = frontend_of(separator)
+    if options.frontend not in (None, kind):
+        raise OptionError(f"front end {options.frontend}: model {job.model} has {kind}; leave out one of the two")
+    return separator
+
+
+def frontend_of(separator: Separator) -> str:
+    """The kind of the loaded model's front end."""
+    from rtsep.separator import ModelSeparator
+
+    assert isinstance(separator, ModelSeparator)  # no other kind is loaded
+    return separator.model.spec.kind
+
+
+def solver_of(separator: Separator) -> str:
+    """What finds the masks: a solver of sparse codes, or a network."""
+    from rtsep.separator import SparseSeparator
+
+    return separator.solver if isinstance(separator, SparseSeparator) else "network"
+
+
+def _import_separator() -> None:
+    """Import what separating takes; compiling anything, even nothing, makes numba import the rest of itself."""
+    from numba import njit
+
+    import rtsep.separator  # noqa: F401
+
+    @njit()
+    def nothing() -> None:
+        pass
+
+    nothing()
+
+
+def _load_ordered(order: Order) -> ModelSeparator:
+    from rtsep.separator import load_separator
+
+    return load_separator(order.model, order.solver)
