@@ -19,6 +19,7 @@ from sound_files import make_song, read_song, write_song
 
 import rtsep as package
 from rtsep.io.audio_file import open_audio
+from rtsep.live.desk import make_desk
 from rtsep.live.ends import find_ends
 from rtsep.live.plan import make_plan
 from rtsep.live.report import LiveReport, decibels, fall_back
@@ -44,7 +45,7 @@ def play_song(path: Path, separator: Separator, folder: Path | None = None, **pl
         ends = find_ends(song, None, "none", None, None)
         laid_out = make_plan(separator.shape, separator.sample_rate, ends.rate, ends.n_channels, 256, **plan)
         recording = Recording(folder) if folder else None
-        job = LiveJob("small", laid_out, ends, separator.stems, song.n_samples, recording)
+        job = LiveJob("small", laid_out, ends, make_desk(separator.stems), song.n_samples, recording)
         return play(job, separator, lambda report: None, told.append), told
 
 

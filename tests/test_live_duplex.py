@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from rtsep.errors import OptionError
+from rtsep.live.desk import make_desk, weights
 from rtsep.live.duplex import Duplex
+from rtsep.live.mixer import Mixer
 from rtsep.live.plan import LivePlan, make_plan
 from rtsep.types import Audio, ChunkShape
 
@@ -30,7 +32,7 @@ class Stage:
     """A duplex whose worker gives `gain` times what it hears, `algorithmic` samples later, unless it is late."""
 
     def __init__(self, gain: float, plan: LivePlan = PLAN) -> None:
-        self.duplex = Duplex(plan)
+        self.duplex = Duplex(plan, Mixer(weights(make_desk(("all",))), plan.n_channels, plan.fade))
         self.gain = gain
         self.waiting = np.zeros((0, 2), np.float32)
 
@@ -40,7 +42,7 @@ class Stage:
         self.duplex.heard.read_into(block)
         self.waiting = np.concatenate([self.waiting, block])
         n = max(0, len(self.waiting) - PLAN.algorithmic)
-        self.duplex.monitor.write(np.float32(self.gain) * self.waiting[:n])
+        self.duplex.stems.write(np.float32(self.gain) * self.waiting[:n])
         self.waiting = self.waiting[n:]
 
     def play(self, song: Audio, asleep: range = range(0)) -> Audio:

@@ -13,6 +13,7 @@ from rtsep.commands.console import print_tables, warn
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import open_audio
+from rtsep.live.desk import make_desk
 from rtsep.live.ends import Ends, find_ends
 from rtsep.live.modes import choose_model
 from rtsep.live.plan import make_plan
@@ -20,7 +21,6 @@ from rtsep.live.report import LiveReport, live_table
 from rtsep.live.session import LiveJob, Recording, Show, Tell, play
 from rtsep.run_report import check_report_path, write_json
 from rtsep.separator import load_separator
-from rtsep.types import Separator
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def live(options: LiveOptions) -> int:
             model=model,
             plan=plan,
             ends=ends,
-            monitored=_monitored(options.hear, separator),
+            desk=make_desk(separator.stems, options.hear),
             n_samples=_n_samples(options.duration, ends),
             recording=options.recording,
         )
@@ -82,14 +82,6 @@ def _check(options: LiveOptions) -> None:
         raise OptionError(f"duration {options.duration:g} s: it must be more than 0; leave it out to play on and on")
     if options.report:
         check_report_path(options.report)
-
-
-def _monitored(wanted: tuple[str, ...], separator: Separator) -> tuple[str, ...]:
-    """The stems to be heard. Raises OptionError."""
-    for stem in wanted:
-        if stem not in separator.stems:
-            raise OptionError(f"stem {stem}: not one of this model's; choose among {', '.join(separator.stems)}")
-    return wanted or separator.stems
 
 
 def _n_samples(duration: float | None, ends: Ends) -> int | None:

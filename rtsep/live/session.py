@@ -15,8 +15,10 @@ from rtsep.errors import DeviceError
 from rtsep.io.audio_device import DeviceStream, Exchange
 from rtsep.io.stem_writers import StemWriters
 from rtsep.live.clock import ClockStream
+from rtsep.live.desk import Desk, weights
 from rtsep.live.duplex import Duplex
 from rtsep.live.ends import Ends
+from rtsep.live.mixer import Mixer
 from rtsep.live.modes import too_slow
 from rtsep.live.plan import LivePlan
 from rtsep.live.recorder import Recorder
@@ -43,12 +45,12 @@ class Recording:
 
 @dataclass(frozen=True)
 class LiveJob:
-    """What is asked for: stems of `monitored` are heard; it ends after `n_samples`, if given, or when interrupted."""
+    """What is asked for: it begins with `desk`, and ends after `n_samples`, if given, or when interrupted."""
 
     model: str
     plan: LivePlan
     ends: Ends
-    monitored: tuple[str, ...]
+    desk: Desk
     n_samples: int | None = None
     recording: Recording | None = None
 
@@ -78,12 +80,12 @@ def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveRepo
     with ExitStack() as stack:
         writers = stack.enter_context(_writers(job.recording, job.plan, separator)) if job.recording else None
         warm_up(separator, job.plan.n_channels)
-        duplex = Duplex(job.plan)
+        mixer = Mixer(weights(job.desk), job.plan.n_channels, job.plan.fade)
+        duplex = Duplex(job.plan, mixer)
         file = stack.enter_context(FileSource(job.ends.song)) if job.ends.song else None
         stream = _stream(job, _exchange(duplex, job.plan, file))
         recorder = Recorder(writers) if writers else None
-        indices = tuple(separator.stems.index(stem) for stem in job.monitored)
-        worker = Worker(separator, job.plan, duplex, Ear(indices, recorder, job.n_samples))
+        worker = Worker(separator, job.plan, duplex, Ear(recorder, job.n_samples))
         peaks = np.zeros(len(separator.stems), np.float32)
         with undisturbed(), stream:
             began = time.perf_counter(), time.process_time()

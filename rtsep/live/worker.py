@@ -22,12 +22,8 @@ _MOST_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Ear:
-    """What is done with the stems: those at `monitored` are heard, all are recorded where there is a recorder.
+    """Who else gets the stems, and after how many samples the stream ends by itself, if ever."""
 
-    The stream ends by itself after `n_samples`, if given.
-    """
-
-    monitored: tuple[int, ...]
     recorder: Recorder | None = None
     n_samples: int | None = None
 
@@ -101,11 +97,11 @@ class Worker:
         while not self._ending:
             n = heard.available
             heard.skip(n)
-            self._duplex.monitor.pad(n)
+            self._duplex.stems.pad(n)
             time.sleep(self._nap)
 
     def _give_out(self, stems: Stems) -> None:
-        self._duplex.monitor.write(stems[list(self._ear.monitored)].sum(axis=0))
+        self._duplex.stems.write(np.concatenate(stems, axis=1))
         if stems.size:
             np.maximum(self._peaks, np.abs(stems).max(axis=(1, 2)), out=self._peaks)
         if self._ear.recorder:
