@@ -77,6 +77,27 @@ def test_options_choose_stems_format_stretch_model_and_solver(folder: Path) -> N
     assert (info.frames, info.samplerate, info.channels) == (0.75 * RATE, RATE, 2)
 
 
+def test_a_folder_is_separated_song_by_song(folder: Path) -> None:
+    (folder / "album").mkdir()
+    (folder / "album" / "song [live].wav").symlink_to("../song.wav")
+    (folder / "album" / "text.wav").write_text("no sound in here")
+    options = ("--model", "cqt.safetensors", "--report", "report.json")
+    finished = rtsep("run", "album", "--out", "out", *options, cwd=folder)
+    assert finished.code == 2
+    assert finished.stderr.startswith("rtsep: album/text.wav: ")
+    assert finished.stderr.splitlines()[-1] == "100 % done"
+    assert {path.name for path in (folder / "out" / "song [live].stems").iterdir()} == {f"{stem}.wav" for stem in STEMS}
+    report = json.loads((folder / "report.json").read_text())
+    assert [(line["song"], line["status"]) for line in report["songs"]] == [
+        ("song [live].wav", "separated"),
+        ("text.wav", "failed"),
+    ]
+    assert report["audio_seconds"] == 2.0
+    assert report["songs"][1]["fault"] in finished.stderr
+    for words in ("song [live].wav", "1 separated, 1 failed", "RTF"):
+        assert words in finished.stdout
+
+
 def test_clipping_is_told_in_a_line(folder: Path) -> None:
     write_song(folder / "loud.wav", 4 * make_song(RATE), RATE, subtype="FLOAT")
     options = ("--model", "cqt.safetensors", "--format", "ogg", "--stems", "other", "--quiet")
@@ -116,13 +137,15 @@ def damage(folder: Path) -> None:
     (folder / "done.wav").symlink_to("song.wav")
     (folder / "done.stems" / "drums.wav").write_bytes(b"kept")
     (folder / "file").write_text("no folder")
+    (folder / "hollow").mkdir()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ("missing.wav", "missing.wav"),
-        (".", "folder"),
+        ("hollow", "no song"),
+        ("hollow --truth done.stems", "evaluate"),
         ("empty.wav", "empty"),
         ("text.wav", "text.wav"),
         ("cut.wav", "truncated"),
