@@ -109,7 +109,7 @@ def test_each_effect_is_heard_and_leaves_the_loudness_alone(effect, n_channels):
     assert (out.shape, out.dtype) == (samples.shape, np.float32)
     assert np.mean(out**2) == pytest.approx(np.mean(samples**2), rel=1e-4)
     changed = np.abs(out - samples).max() > 0.01
-    assert changed == (effect != "width" or n_channels == 2)
+    assert changed == (effect not in ("width", "pan") or n_channels == 2)
 
 
 def test_no_chance_no_change_and_silence_stays_silent():

@@ -10,6 +10,7 @@ from rtsep.training.effects import (
     compress,
     equalize,
     limit,
+    pan,
     reverberate,
     room_tail,
     saturate,
@@ -39,6 +40,14 @@ def test_a_peak_of_high_quality_is_narrow():
     narrow, wide = (gain_db(Band("peak", 1000, 6.0, q), 500, 2000) for q in (4.0, 0.5))
     assert np.all(narrow < 0.5)
     assert np.all(wide > 2.0)
+
+
+@pytest.mark.parametrize(("place", "shares"), [(-1.0, (1.0, 0.0)), (0.0, (0.5, 0.5)), (0.5, (0.146, 0.854))])
+def test_a_place_shares_the_energy_of_two_channels(place, shares):
+    samples = np.repeat(noise(1000, 1), 2, axis=1)
+    energies = np.sum(pan(samples, place) ** 2, axis=0)
+    assert energies / energies.sum() == pytest.approx(shares, abs=1e-3)
+    assert energies.sum() == pytest.approx(np.sum(samples**2), rel=1e-5)
 
 
 def test_the_equalizer_is_its_bands_one_after_the_other():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, rfft, rfftfreq
 
 from rtsep.training.chain import Chain, through_chain, through_limiter
 from rtsep.training.sources import Source, read_clip
@@ -36,33 +37,41 @@ class Remix:
 
 
 class Mixer:
-    """Draws stems from sources: the same ones for the same seed and number, whatever was drawn before."""
+    """Draws stems from sources: the same ones for the same `seed` and number, whatever was drawn before."""
 
-    def __init__(self, sources: Sequence[Source], remix: Remix, sample_rate: int, seed: int) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        remix: Remix,
+        sample_rate: int,
+        seed: int,
+        stems: tuple[str, ...] = STEMS,
+    ) -> None:
+        self._stems = stems
         self._remix = remix
         self._sample_rate = sample_rate
-        self._seed = seed
+        self.seed = seed
         self._n_samples = round(remix.seconds * sample_rate)
-        self._by_stem = {stem: [s for s in sources if s.stem == stem] for stem in STEMS}
+        self._by_stem = {stem: [s for s in sources if s.stem == stem] for stem in stems}
         songs = {name: [s for s in sources if s.song == name] for name in {s.song for s in sources}}
         self._songs = [songs[name] for name in sorted(songs) if len(songs[name]) > 1]
 
     def draw(self, number: int) -> F32:
-        """Mixture `number` as one channel hears it: its stems `(4, n_samples)`."""
+        """Mixture `number` as one channel hears it: its stems `(n_stems, n_samples)`."""
         return self._mixture(number, 1)[:, :, 0]
 
     def draw_stereo(self, number: int) -> Stems:
-        """Mixture `number` in stereo, left and right as they are or changed over: `(4, n_samples, 2)`."""
+        """Mixture `number` in stereo, left and right as they are or changed over: `(n_stems, n_samples, 2)`."""
         return self._mixture(number, 2)
 
     def _mixture(self, number: int, n_channels: int) -> Stems:
-        rng = np.random.default_rng((self._seed, number))
+        rng = np.random.default_rng((self.seed, number))
         if self._songs and rng.random() < self._remix.same_song_chance:
             stems = self._same_song(rng, n_channels)
         else:
             stems = self._across_songs(rng, n_channels)
         # A generator of its own: which effects there are does not change what is drawn.
-        effects = np.random.default_rng((self._seed, number, 1))
+        effects = np.random.default_rng((self.seed, number, 1))
         chain, rate = self._remix.chain, self._sample_rate
         return through_limiter(
             np.stack([through_chain(stem, chain, rate, effects) for stem in stems]), chain, rate, effects
@@ -75,12 +84,12 @@ class Mixer:
         semitones = rng.uniform(-remix.semitones, remix.semitones)
         start = rng.uniform(0, max(song[0].seconds - remix.seconds, 0))
         sides = _sides(rng, n_channels)
-        stems = np.zeros((len(STEMS), self._n_samples, n_channels), np.float32)
+        stems = np.zeros((len(self._stems), self._n_samples, n_channels), np.float32)
         for source in song:
             gain = 10 ** (rng.normal(0, remix.same_song_spread_db) / 20)
-            stems[STEMS.index(source.stem)] = self._read(source, start, sides, semitones) * gain
+            stems[self._stems.index(source.stem)] = self._read(source, start, sides, semitones) * gain
         usual = 20 * np.log10(max(_rms(stems.sum(axis=0)), 1e-5)) - 5  # a quarter or so of the whole
-        for i, stem in enumerate(STEMS):
+        for i, stem in enumerate(self._stems):
             if all(source.stem != stem for source in song) and rng.random() < remix.fill_chance:
                 stems[i] = self._one(stem, usual, rng, n_channels)
         return stems
@@ -88,8 +97,8 @@ class Mixer:
     def _across_songs(self, rng: np.random.Generator, n_channels: int) -> Stems:
         """Every stem from anywhere, at a level of its own."""
         remix = self._remix
-        stems = np.zeros((len(STEMS), self._n_samples, n_channels), np.float32)
-        for i, stem in enumerate(STEMS):
+        stems = np.zeros((len(self._stems), self._n_samples, n_channels), np.float32)
+        for i, stem in enumerate(self._stems):
             if self._by_stem[stem] and rng.random() >= remix.absent_chance:
                 stems[i] = self._one(stem, remix.level_db[stem], rng, n_channels)
         return stems
@@ -135,10 +144,9 @@ def _tilt(clip: Audio, db: float, sample_rate: int) -> Audio:
     """A straight line in dB over log-frequency: `db` up at 8 kHz, down at 125 Hz, turning at 1 kHz."""
     if db == 0:
         return clip
-    spectrum = np.fft.rfft(clip, axis=0)
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(clip), 1 / sample_rate), 40.0) / 1000.0)
-    gain = 10 ** (db * octaves / 3 / 20)
-    return np.fft.irfft(spectrum * gain[:, None], n=len(clip), axis=0).astype(np.float32)
+    octaves = np.log2(np.maximum(rfftfreq(len(clip), 1 / sample_rate), 40.0) / 1000.0)
+    gain = np.asarray(10 ** (db * octaves / 3 / 20), np.float32)
+    return np.asarray(irfft(rfft(clip, axis=0) * gain[:, None], n=len(clip), axis=0), np.float32)
 
 
 def _at_level(clip: Audio, db: float) -> Audio:

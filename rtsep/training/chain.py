@@ -11,6 +11,7 @@ from rtsep.training.effects import (
     compress,
     equalize,
     limit,
+    pan,
     reverberate,
     room_tail,
     saturate,
@@ -29,6 +30,7 @@ class Chain:
     saturation: float = 0.0
     room: float = 0.0
     width: float = 0.0
+    pan: float = 0.0
     limiter: float = 0.0
 
 
@@ -51,6 +53,8 @@ def through_chain(samples: Audio, chain: Chain, sample_rate: int, rng: np.random
         samples = reverberate(samples, tail)
     if rng.random() < chain.width:
         samples = widen(samples, rng.uniform(0, 1.6))
+    if rng.random() < chain.pan:
+        samples = pan(samples, rng.uniform(-1, 1))
     return np.asarray(samples * (level / max(_rms(samples), 1e-9)), np.float32)
 
 

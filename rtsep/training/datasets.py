@@ -23,19 +23,24 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class SongFolder:
-    """Every `SONG/STEM.ogg` (or wav, flac, mp3) below `folder`, but for the songs named in `held_out`."""
+    """Every `SONG/STEM.ogg` (or wav, flac, mp3) below `folder`, but for the songs named in `held_out`.
+
+    A recipe for instruments names these as `stems`.
+    """
 
     folder: str
     held_out: tuple[str, ...] = ()
     share: float = 1.0
+    stems: tuple[str, ...] = STEMS
 
     def sources(self, data: Path) -> list[Source]:
         """Raises OptionError also for a held-out name that is no song there: a typing error must not leak a song."""
         root = data / self.folder
-        paths = [p for p in sorted(root.rglob("*")) if p.suffix in _SOUND and p.stem in STEMS]
+        paths = [p for p in sorted(root.rglob("*")) if p.suffix in _SOUND and p.stem in self.stems]
         songs = {p.parent.name for p in paths}
         if not songs:
-            raise OptionError(f"no songs under {root}: expected SONG/bass.ogg, SONG/drums.ogg, ...")
+            files = ", ".join(f"SONG/{stem}.ogg" for stem in self.stems[:2])
+            raise OptionError(f"no songs under {root}: expected {files}, ...")
         _check_held_out(self.held_out, songs, root, "song")
         kept = [p for p in paths if p.parent.name not in self.held_out]
         return [open_source(p, p.parent.name, p.stem, self.folder, self.share) for p in kept]

@@ -105,6 +105,14 @@ def widen(samples: Audio, width: float) -> Audio:
     return np.asarray(middle + width * (samples - middle), np.float32)
 
 
+def pan(samples: Audio, place: float) -> Audio:
+    """Two channels at a place from -1, left, to 1, right, as loud together as before; one channel stays as it is."""
+    if samples.shape[1] != 2:
+        return samples
+    angle = np.pi / 4 * (1 + place)
+    return np.asarray(samples * (np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)])), np.float32)
+
+
 def limit(stems: Stems, ceiling: float, seconds: float, sample_rate: int) -> Stems:
     """Stems `(n_stems, n_samples, n_channels)` whose sum stays within `ceiling`: one gain for all.
 
