@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
+from rtsep.io.growing_file import GrowingFile
 from rtsep.types import Audio
 
 EncoderError = soundfile.LibsndfileError
@@ -23,12 +23,17 @@ _ENCODINGS: dict[str, dict[str, Any]] = {
 _WAVE_FORMAT_IEEE_FLOAT = 3
 _UINT32_MAX = 0xFFFFFFFF
 _ENCODER_BLOCK = 65536
+_HELD_BACK = 16384
+_HEADERS = 65536
 
 
 class StemFile(Protocol):
     """A sound file being written. Raises OSError or EncoderError where there is no room."""
 
     n_clipped: int
+
+    def make_room(self, n_samples: int) -> None:
+        """See that the disk has room for so many samples and the end of the file. Raises OSError."""
 
     def write(self, block: Audio) -> None:
         """Append `(n, n_channels)` samples."""
@@ -89,11 +94,15 @@ class _FloatWavFile:
         self._sample_rate = sample_rate
         self._n_channels = n_channels
         self._n_samples = 0
-        self._file = path.open("xb")
+        self._file = GrowingFile(path)
         self._file.write(wav_header(0, sample_rate, n_channels))
+
+    def make_room(self, n_samples: int) -> None:
+        self._file.make_room(4 * self._n_channels * n_samples)
 
     def write(self, block: Audio) -> None:
         self._file.write(block.astype("<f4").tobytes())
+        self._file.check()
         self._n_samples += len(block)
 
     def finish(self) -> None:
@@ -111,10 +120,15 @@ class _EncodedFile:
 
     def __init__(self, path: Path, sample_rate: int, n_channels: int, audio_format: str) -> None:
         self.n_clipped = 0
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._n_channels = n_channels
+        self._file = GrowingFile(path)
         self._sound = soundfile.SoundFile(
-            descriptor, "w", sample_rate, n_channels, format=audio_format.upper(), **_ENCODINGS[audio_format]
+            self._file, "w", sample_rate, n_channels, format=audio_format.upper(), **_ENCODINGS[audio_format]
         )
+
+    def make_room(self, n_samples: int) -> None:
+        # No coder makes more of sound than float samples are, headers and what it holds back apart.
+        self._file.make_room(4 * self._n_channels * (n_samples + _HELD_BACK) + _HEADERS)
 
     def write(self, block: Audio) -> None:
         self.n_clipped += int(np.count_nonzero(np.abs(block) > 1))
@@ -122,10 +136,14 @@ class _EncodedFile:
         # libsndfile's Vorbis encoder takes a block's memory from the stack, and crashes on a long one.
         for start in range(0, len(clipped), _ENCODER_BLOCK):
             self._sound.write(clipped[start : start + _ENCODER_BLOCK])
+        self._file.check()
 
     def finish(self) -> None:
         self._sound.close()
+        self._file.close()
 
     def abandon(self) -> None:
         with suppress(EncoderError):
             self._sound.close()
+        with suppress(OSError):
+            self._file.close()

@@ -68,6 +68,15 @@ class StemWriters:
         # After a commit there is nothing left to undo but the emptied hidden folder.
         self._undo.close()
 
+    def make_room(self, n_samples: int) -> None:
+        """See that the disk has room for so many samples more, so that `write` and `commit` will find it.
+
+        Raises OutputError where it has not: `commit` keeps what was written until then.
+        """
+        with self._one_line_errors():
+            for file in self._files.values():
+                file.make_room(n_samples)
+
     def write(self, stems: Stems) -> None:
         """Append `(n_stems, n, n_channels)` samples, the stems in the order of their names."""
         if stems.ndim != 3 or stems.shape[::2] != (len(self._files), self._n_channels):
