@@ -30,7 +30,7 @@ _FAREWELL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker has to know: the model and the solver to load, and the channels of the chunks to come."""
+    """What a worker has to know: the model and the solver to load, and the most channels that a chunk will have."""
 
     model: str
     solver: Solver

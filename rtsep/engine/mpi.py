@@ -7,6 +7,7 @@ All calls to MPI come from the main thread, and none of them blocks.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,13 +20,15 @@ from rtsep.engine.local import compute
 from rtsep.engine.process import on_one_host, peak_memory_bytes
 from rtsep.engine.schedule import Worker, run_in_order
 from rtsep.engine.waiting import check_launcher, nap, settle
-from rtsep.types import Chunk, ChunkResult, Separator
+from rtsep.types import F32, Chunk, ChunkResult, Separator
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 _SLOTS = 2
-_HEADER = np.dtype([("kind", "i8"), ("index", "i8"), ("compute_seconds", "f8"), ("peak_bytes", "i8")])
+_HEADER = np.dtype(
+    [("kind", "i8"), ("index", "i8"), ("n_channels", "i8"), ("compute_seconds", "f8"), ("peak_bytes", "i8")]
+)
 _CHUNK, _STOP = range(2)
 _HELD_BYTES = 32 << 20
 _LOOK_SECONDS = 0.002  # a look costs 0.02 ms; a worker that is not looked at has its next chunk already
@@ -45,21 +48,33 @@ def connect() -> MPI.Intracomm:
 
 
 class _Parcel:
-    """One message's memory: a header and an array side by side."""
+    """One message's memory: a header, and samples `(*shape, n_channels)` of up to `max_channels` channels."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.bytes = np.zeros(_HEADER.itemsize + 4 * int(np.prod(shape)), np.uint8)
+    def __init__(self, shape: tuple[int, ...], max_channels: int) -> None:
+        self._shape = shape
+        self.bytes = np.zeros(_HEADER.itemsize + 4 * math.prod(shape) * max_channels, np.uint8)
         self.header = self.bytes[: _HEADER.itemsize].view(_HEADER)[0]
-        self.array = self.bytes[_HEADER.itemsize :].view(np.float32).reshape(shape)
+
+    @property
+    def samples(self) -> F32:
+        """The samples, as many channels of them as the header says."""
+        shape = (*self._shape, int(self.header["n_channels"]))
+        return self.bytes[_HEADER.itemsize :].view(np.float32)[: math.prod(shape)].reshape(shape)
+
+    def fill(self, index: int, samples: F32) -> None:
+        """Put the samples of chunk `index` in."""
+        self.header["index"] = index
+        self.header["n_channels"] = samples.shape[-1]
+        self.samples[:] = samples
 
 
 class _Slot:
     """A chunk from rank 0 to a worker and its stems back, over and over in the same memory; alike on both sides."""
 
-    def __init__(self, comm: MPI.Comm, peer: int, tag: int, separator: Separator, n_channels: int) -> None:
+    def __init__(self, comm: MPI.Comm, peer: int, tag: int, separator: Separator, max_channels: int) -> None:
         shape = separator.shape
-        self.chunk = _Parcel((shape.input_length, n_channels))
-        self.stems = _Parcel((len(separator.stems), shape.output_length, n_channels))
+        self.chunk = _Parcel((shape.input_length,), max_channels)
+        self.stems = _Parcel((len(separator.stems), shape.output_length), max_channels)
         outgoing, incoming = (self.chunk, self.stems) if comm.rank == 0 else (self.stems, self.chunk)
         self.send = comm.Send_init(outgoing.bytes, peer, tag)
         self.receive = comm.Recv_init(incoming.bytes, peer, tag)
@@ -75,9 +90,9 @@ class _RemoteWorker:
 
     room = _SLOTS
 
-    def __init__(self, comm: MPI.Comm, rank: int, separator: Separator, n_channels: int) -> None:
+    def __init__(self, comm: MPI.Comm, rank: int, separator: Separator, max_channels: int) -> None:
         self.rank = rank
-        self._idle = deque(_Slot(comm, rank, tag, separator, n_channels) for tag in range(_SLOTS))
+        self._idle = deque(_Slot(comm, rank, tag, separator, max_channels) for tag in range(_SLOTS))
         self._busy: deque[_Slot] = deque()
 
     @property
@@ -85,9 +100,7 @@ class _RemoteWorker:
         return len(self._busy)
 
     def hand(self, chunk: Chunk) -> None:
-        slot = self._idle[0]
-        slot.chunk.header["index"] = chunk.index
-        slot.chunk.array[:] = chunk.samples
+        self._idle[0].chunk.fill(chunk.index, chunk.samples)
         self._start(_CHUNK)
 
     def collect(self) -> ChunkResult | None:
@@ -95,7 +108,7 @@ class _RemoteWorker:
             return None
         stems = self._take_oldest()
         header = stems.header
-        return ChunkResult(int(header["index"]), stems.array.copy(), self.rank, float(header["compute_seconds"]))
+        return ChunkResult(int(header["index"]), stems.samples.copy(), self.rank, float(header["compute_seconds"]))
 
     def dismiss(self) -> int:
         """End the worker's `serve`, once it holds no chunk; returns its peak memory in bytes."""
@@ -159,14 +172,15 @@ class _OwnThread:
 class MpiEngine:
     """Rank 0's engine over all ranks of `comm`, itself included; the others must be in `serve` with the same arguments.
 
-    Memory: two slots a worker and at most 32 MiB of results that wait for their turn.
+    Chunks may differ in channels, up to `max_channels`. Memory: two slots a worker and at most 32 MiB of results that
+    wait for their turn.
     """
 
-    def __init__(self, comm: MPI.Comm, separator: Separator, n_channels: int) -> None:
-        self._remote = [_RemoteWorker(comm, rank, separator, n_channels) for rank in range(1, comm.size)]
+    def __init__(self, comm: MPI.Comm, separator: Separator, max_channels: int) -> None:
+        self._remote = [_RemoteWorker(comm, rank, separator, max_channels) for rank in range(1, comm.size)]
         self._own = _OwnThread(separator)
         self._workers: list[Worker] = [*self._remote, self._own]
-        result_bytes = 4 * len(separator.stems) * separator.shape.output_length * n_channels
+        result_bytes = 4 * len(separator.stems) * separator.shape.output_length * max_channels
         room = sum(worker.room for worker in self._workers)
         self._window = min(room + len(self._workers), max(len(self._workers) + 1, _HELD_BYTES // result_bytes))
 
@@ -190,9 +204,9 @@ class MpiEngine:
         self._own.wait(_LOOK_SECONDS)
 
 
-def serve(comm: MPI.Comm, separator: Separator, n_channels: int) -> None:
+def serve(comm: MPI.Comm, separator: Separator, max_channels: int) -> None:
     """Compute what rank 0's engine hands out, until it is closed. Raises what `separator` raises."""
-    slots = deque(_Slot(comm, 0, tag, separator, n_channels) for tag in range(_SLOTS))
+    slots = deque(_Slot(comm, 0, tag, separator, max_channels) for tag in range(_SLOTS))
     for slot in slots:
         slot.receive.Start()
     while slots:
@@ -203,10 +217,9 @@ def serve(comm: MPI.Comm, separator: Separator, n_channels: int) -> None:
             _answer(slot)
             slot.free()
         else:
-            result = compute(separator, Chunk(int(slot.chunk.header["index"]), slot.chunk.array), comm.rank)
-            slot.stems.header["index"] = result.index
+            result = compute(separator, Chunk(int(slot.chunk.header["index"]), slot.chunk.samples), comm.rank)
             slot.stems.header["compute_seconds"] = result.compute_seconds
-            slot.stems.array[:] = result.stems
+            slot.stems.fill(result.index, result.stems)
             slot.receive.Start()
             _answer(slot)
             slots.append(slot)
