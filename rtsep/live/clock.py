@@ -22,7 +22,7 @@ class ClockStream:
     latency_seconds = 0.0
     n_underruns = 0
 
-    def __init__(self, exchange: Exchange, rate: int, block: int, n_channels: int) -> None:
+    def __init__(self, exchange: Exchange, rate: float, block: int, n_channels: int) -> None:
         self.n_overruns = 0
         self._exchange = exchange
         self._seconds = block / rate

@@ -21,11 +21,12 @@ class LiveReport:
     """Figures of a live stream up to now.
 
     `latency_ms` has its parts and, as `end_to_end`, their sum: what was declared and arranged for, `device` being what
-    PortAudio says. `compute_ms` is of one chunk, to be held against `deadline_ms`; `compute_histogram_ms` has where
-    bins end and how many chunks lie in each. `dry_seconds` is how long the dry signal was heard in the place of the
-    stems. `queue_samples` wait to be separated, `longest_queue_samples` did at the most. `cpu` is processor time of
-    the whole process per second of wall time: 1 is one core. `peak_dbfs` is of each stem: on the screen what
-    `fall_back` shows, in the end over all.
+    PortAudio says. `clock_ppm` is how much faster the output's clock runs than the input's, None for a single device.
+    `compute_ms` is of one chunk, to be held against `deadline_ms`; `compute_histogram_ms` has where bins end and how
+    many chunks lie in each. `dry_seconds` is how long the dry signal was heard in the place of the stems.
+    `queue_samples` wait to be separated, `longest_queue_samples` did at the most. `cpu` is processor time of the whole
+    process per second of wall time: 1 is one core. `peak_dbfs` is of each stem: on the screen what `fall_back` shows,
+    in the end over all.
     """
 
     model: str
@@ -37,6 +38,7 @@ class LiveReport:
     reserve_blocks: int
     seconds: float
     latency_ms: Mapping[str, float]
+    clock_ppm: float | None
     compute_ms: Mapping[str, float]
     compute_histogram_ms: tuple[tuple[float, int], ...]
     deadline_ms: float
@@ -52,17 +54,22 @@ class LiveReport:
     peak_dbfs: Mapping[str, float]
 
 
-def latency_ms(plan: LivePlan, device_seconds: float) -> dict[str, float]:
-    """The parts of the latency in milliseconds, resampling and the like only where there are any, and the sum."""
+def latency_ms(plan: LivePlan, device_seconds: float, bridge: int) -> dict[str, float]:
+    """The parts of the latency in milliseconds, those that not every stream has where there are any, and the sum.
+
+    `device_seconds` are those of input and output, `bridge` samples lie between the two where they have two clocks.
+    """
     parts = {
         "algorithmic": plan.algorithmic,
         "chunking": plan.chunking,
         "resampling": plan.resampling,
         "pipeline": plan.pipeline,
         "reserve": plan.reserve * plan.block,
+        "bridge": bridge,
     }
     shown = {name: 1e3 * n / plan.rate for name, n in parts.items() if n or name in ("algorithmic", "reserve")}
-    return {**shown, "device": 1e3 * device_seconds, "end_to_end": 1e3 * (plan.delay / plan.rate + device_seconds)}
+    shown["device"] = 1e3 * device_seconds
+    return {**shown, "end_to_end": sum(shown.values())}
 
 
 def fall_back(shown: F32, peaks: F32, seconds: float) -> F32:
@@ -95,10 +102,14 @@ def _lines(report: LiveReport) -> list[tuple[str, str]]:
         ("latency", ", ".join(latency)),
         ("compute", f"{compute} ms, deadline {report.deadline_ms:.1f} ms, {report.chunks} chunks"),
         ("misses", f"{report.misses}, {report.dry_seconds:.2f} s played dry"),
-        ("device", f"{report.underruns} underruns, {report.overruns} overruns"),
+        ("device", f"{report.underruns} underruns, {report.overruns} overruns{_clocks(report.clock_ppm)}"),
         ("queue", f"{report.queue_samples} samples to be separated, at most {report.longest_queue_samples}"),
         ("processor", f"{report.cpu:.2f} cores; real-time priority: {report.real_time_priority or 'yes'}"),
     ]
+
+
+def _clocks(ppm: float | None) -> str:
+    return "" if ppm is None else f", output's clock {ppm:+.0f} ppm of the input's, made up for"
 
 
 def _meter(level: float) -> str:

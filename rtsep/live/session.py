@@ -12,9 +12,8 @@ import numpy as np
 
 from rtsep.engine.local import warm_up
 from rtsep.errors import DeviceError
-from rtsep.io.audio_device import DeviceStream, Exchange
+from rtsep.io.audio_device import Exchange
 from rtsep.io.stem_writers import StemWriters
-from rtsep.live.clock import ClockStream
 from rtsep.live.desk import Desk, weights
 from rtsep.live.duplex import Duplex
 from rtsep.live.ends import Ends
@@ -24,6 +23,7 @@ from rtsep.live.plan import LivePlan
 from rtsep.live.recorder import Recorder
 from rtsep.live.report import LiveReport, decibels, fall_back, latency_ms
 from rtsep.live.source import FileSource
+from rtsep.live.streams import JoinedStream, Stream, open_stream
 from rtsep.live.thread import collect_young, undisturbed
 from rtsep.live.worker import Ear, Worker
 from rtsep.types import F32, Audio, Separator
@@ -62,7 +62,7 @@ class _Parts:
     job: LiveJob
     stems: tuple[str, ...]
     duplex: Duplex
-    stream: DeviceStream | ClockStream
+    stream: Stream
     worker: Worker
     file: FileSource | None
     recorder: Recorder | None
@@ -83,7 +83,7 @@ def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveRepo
         mixer = Mixer(weights(job.desk), job.plan.n_channels, job.plan.fade)
         duplex = Duplex(job.plan, mixer)
         file = stack.enter_context(FileSource(job.ends.song)) if job.ends.song else None
-        stream = _stream(job, _exchange(duplex, job.plan, file))
+        stream = open_stream(job.ends, job.plan, _exchange(duplex, job.plan, file))
         recorder = Recorder(writers) if writers else None
         worker = Worker(separator, job.plan, duplex, Ear(recorder, job.n_samples))
         peaks = np.zeros(len(separator.stems), np.float32)
@@ -155,7 +155,7 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
     """The figures so far, with these peaks."""
     job, duplex, plan = parts.job, parts.duplex, parts.job.plan
     wall, processor = time.perf_counter() - parts.began[0], time.process_time() - parts.began[1]
-    worker = parts.worker
+    worker, bridge = parts.worker, parts.stream.bridge if isinstance(parts.stream, JoinedStream) else None
     return LiveReport(
         model=job.model,
         source=job.ends.source_name,
@@ -165,7 +165,8 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
         block=plan.block,
         reserve_blocks=plan.reserve,
         seconds=duplex.n_exchanged / plan.rate,
-        latency_ms=latency_ms(plan, parts.device_seconds),
+        latency_ms=latency_ms(plan, parts.device_seconds, bridge.latency if bridge else 0),
+        clock_ppm=bridge.ppm if bridge else None,
         compute_ms=worker.computed.percentiles_ms(),
         compute_histogram_ms=worker.computed.histogram_ms(),
         deadline_ms=1e3 * plan.deadline / plan.rate,
@@ -185,15 +186,6 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
 def _writers(recording: Recording, plan: LivePlan, separator: Separator) -> StemWriters:
     audio_format, overwrite = recording.audio_format, recording.overwrite
     return StemWriters(recording.folder, separator.stems, plan.rate, plan.n_channels, audio_format, overwrite)
-
-
-def _stream(job: LiveJob, exchange: Exchange) -> DeviceStream | ClockStream:
-    """What calls the callback: devices, or the clock where there are none."""
-    plan, ends = job.plan, job.ends
-    if ends.input is None and ends.output is None:
-        return ClockStream(exchange, plan.rate, plan.block, plan.n_channels)
-    heard, played = (ends.input, plan.n_channels), (ends.output, ends.n_played)
-    return DeviceStream(exchange, plan.rate, plan.block, heard, played)
 
 
 def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None) -> Exchange:
