@@ -67,6 +67,16 @@ def clients() -> set[str]:
         visitor.close()
 
 
+@contextmanager
+def loudspeaker(name: str) -> Iterator[None]:
+    """A client that two channels can be played to: for PortAudio a device that has outputs alone."""
+    client = jack.Client(name, no_start_server=True)
+    for channel in range(2):
+        client.inports.register(f"in_{channel}")
+    with client:
+        yield
+
+
 class Probe:
     """Plays an impulse into another client's inputs every `spacing` samples, and notes when one comes back.
 

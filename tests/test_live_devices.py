@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jack_server import PERIOD, RATE, Probe, clients, jack_server
+from jack_server import PERIOD, RATE, Probe, clients, jack_server, loudspeaker
 from launch import Launched, rtsep
 from small_model import write_small_model
 from sound_files import read_song
@@ -53,6 +53,24 @@ def test_impulses_take_as_long_as_is_declared(tmp_path: Path, model: Path) -> No
     # A period that a busy machine leaves out delays the impulses under way, or swallows one; the quickest met none.
     took = [min(came - sent for came in probe.came if came > sent) for sent in probe.sent[1:-2]]
     assert len(took) >= 5
+    assert abs(min(took) - figures["latency_ms"]["end_to_end"] * RATE / 1e3) <= PERIOD
+
+
+@pytest.mark.usefixtures("server")
+def test_two_devices_are_joined_and_as_late_as_is_declared(tmp_path: Path, model: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ("--output", "speaker", "--model", model, "--duration", 5, "--reserve", 40, "--report", report, "--quiet")
+    with loudspeaker("speaker"), Launched(*LIVE, *options) as live:
+        live.wait_for(lambda: "PortAudio" in clients())
+        probe = Probe(spacing=RATE // 2)
+        with probe.through("PortAudio"):
+            time.sleep(4)
+        assert live.finish().code == 0
+    figures = json.loads(report.read_text())
+    assert (figures["source"], figures["sink"]) == ("system", "speaker")
+    assert abs(figures["clock_ppm"]) < 1500  # one clock, under the noise of a busy machine in a few seconds
+    took = [min(came - sent for came in probe.came if came > sent) for sent in probe.sent[1:-2]]
+    assert len(took) >= 3
     assert abs(min(took) - figures["latency_ms"]["end_to_end"] * RATE / 1e3) <= PERIOD
 
 

@@ -19,6 +19,7 @@ Exchange = Callable[[Audio, Audio], None]
 _INVALID_RATE = -9997
 _INVALID_CHANNELS = -9998
 _UNAVAILABLE = -9985
+_LONGEST_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,13 @@ class DeviceStream:
 
     @property
     def latency_seconds(self) -> float:
-        """What PortAudio says that the devices add: input and output together."""
+        """What PortAudio says that the devices add: input and output together.
+
+        JACK gives the largest number there is for a client that has not said how late it is, which then counts as 0.
+        """
         latency = self._stream.latency
-        return float(sum(latency)) if isinstance(latency, tuple) else float(latency)
+        parts = latency if isinstance(latency, tuple) else (latency,)
+        return float(sum(seconds for seconds in parts if seconds < _LONGEST_SECONDS))
 
     def __enter__(self) -> Self:
         try:
@@ -140,21 +145,28 @@ class DeviceStream:
             self._stream.abort(ignore_errors=True)
 
     def _call_both(self, heard: Audio, played: Audio, n: int, time: Any, status: Any) -> None:
-        self._count(status)
+        if status:
+            self._count_input(status)
+            self._count_output(status)
         self._exchange(heard, played)
 
     def _call_input(self, heard: Audio, n: int, time: Any, status: Any) -> None:
-        self._count(status)
+        if status:
+            self._count_input(status)
         self._exchange(heard, self._nowhere[:n])
 
     def _call_output(self, played: Audio, n: int, time: Any, status: Any) -> None:
-        self._count(status)
+        if status:
+            self._count_output(status)
         self._exchange(self._silence[:n], played)
 
-    def _count(self, status: Any) -> None:
-        if status:
-            self.n_underruns += status.output_underflow or status.input_underflow
-            self.n_overruns += status.input_overflow or status.output_overflow
+    def _count_input(self, status: Any) -> None:
+        self.n_overruns += status.input_overflow
+        self.n_underruns += status.input_underflow
+
+    def _count_output(self, status: Any) -> None:
+        self.n_underruns += status.output_underflow
+        self.n_overruns += status.output_overflow
 
     def _cannot_play(self, error: Exception) -> DeviceError:
         """One line for what PortAudio says, with a cure for the few things that have one of their own."""
