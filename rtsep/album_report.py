@@ -11,6 +11,7 @@ from rich.table import Table
 
 from rtsep.album import AlbumRun
 from rtsep.album_plan import PlannedSong
+from rtsep.engine.process import RankRecord
 from rtsep.run_report import RankShare, rank_shares, rank_table
 
 SEPARATED, KEPT, FAILED = "separated", "kept", "failed"
@@ -49,9 +50,9 @@ class AlbumReport:
 
 
 def make_album_report(
-    done: AlbumRun, folder: Path, model: str, frontend: str, solver: str, peak_bytes: Mapping[int, int]
+    done: AlbumRun, folder: Path, model: str, frontend: str, solver: str, records: Mapping[int, RankRecord]
 ) -> AlbumReport:
-    """The figures of `done` by the ranks whose peak memory is given; RTF is None where nothing was separated."""
+    """The figures of `done` by the ranks whose records are given; RTF is None where nothing was separated."""
     lines = tuple(_line(done, song, folder) for song in done.songs)
     audio_seconds = sum(line.audio_seconds for line in lines if line.status == SEPARATED)
     computed = [chunk for run in done.runs.values() for chunk in run.computed]
@@ -60,7 +61,7 @@ def make_album_report(
         model=model,
         frontend=frontend,
         solver=solver,
-        ranks=len(peak_bytes),
+        ranks=len(records),
         songs=lines,
         status=dict(Counter(line.status for line in lines)),
         audio_seconds=audio_seconds,
@@ -68,7 +69,7 @@ def make_album_report(
         startup_seconds=done.ready,
         rtf=done.done / audio_seconds if audio_seconds else None,
         rtf_without_startup=(done.done - done.ready) / audio_seconds if audio_seconds else None,
-        shares=rank_shares(computed, peak_bytes),
+        shares=rank_shares(computed, records, done.done - done.ready),
     )
 
 

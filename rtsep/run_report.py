@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from rtsep.engine.process import RankRecord
 from rtsep.errors import OutputError
 from rtsep.file_job import FileRun
 
@@ -29,11 +30,16 @@ class Latency:
 
 @dataclass(frozen=True)
 class RankShare:
-    """What one rank did: chunks, seconds spent on them, its share of all chunks, and its peak resident memory."""
+    """What one rank did: chunks, seconds spent on them and on messages, its share of all chunks, and its peak memory.
+
+    `idle_share` is the share of the time after start-up in which it had neither a chunk nor a message at hand.
+    """
 
     rank: int
     chunks: int
     busy_seconds: float
+    message_seconds: float
+    idle_share: float
     share: float
     peak_memory_mb: float
 
@@ -73,9 +79,9 @@ class RunReport:
 
 
 def make_report(
-    run: FileRun, model: str, frontend: str, solver: str, peak_bytes: Mapping[int, int], scores: Mapping[str, Score]
+    run: FileRun, model: str, frontend: str, solver: str, records: Mapping[int, RankRecord], scores: Mapping[str, Score]
 ) -> RunReport:
-    """The figures of `run` by the ranks whose peak memory is given, rank 0's included."""
+    """The figures of `run` by the ranks whose records are given."""
     audio_seconds = run.n_samples / run.info.sample_rate
     chunk_ms = 1e3 * np.array([seconds for _, seconds in run.computed])
     percentiles = np.percentile(chunk_ms, (50, 95, 99, 100))
@@ -84,7 +90,7 @@ def make_report(
         model=model,
         frontend=frontend,
         solver=solver,
-        ranks=len(peak_bytes),
+        ranks=len(records),
         sample_rate=run.info.sample_rate,
         channels=run.info.n_channels,
         audio_seconds=audio_seconds,
@@ -94,7 +100,7 @@ def make_report(
         rtf_without_startup=(run.done - run.ready) / audio_seconds,
         chunk_ms=dict(zip(("p50", "p95", "p99", "max"), map(float, percentiles), strict=True)),
         latency=_latency(run, float(percentiles[0])),
-        shares=rank_shares(run.computed, peak_bytes),
+        shares=rank_shares(run.computed, records, run.done - run.ready),
         clipped_samples={stem: n for stem, n in run.n_clipped.items() if n},
         scores=dict(scores),
     )
@@ -130,23 +136,36 @@ def tables(report: RunReport) -> list[Table]:
     return [run, rank_table(report.shares), *([_score_table(report.scores)] if report.scores else [])]
 
 
-def rank_shares(computed: Sequence[tuple[int, float]], peak_bytes: Mapping[int, int]) -> tuple[RankShare, ...]:
-    """What each rank did of the chunks, given their ranks and seconds, and the peak memory of all ranks."""
-    seconds: dict[int, list[float]] = {rank: [] for rank in sorted(peak_bytes)}
+def rank_shares(
+    computed: Sequence[tuple[int, float]], records: Mapping[int, RankRecord], wall_seconds: float
+) -> tuple[RankShare, ...]:
+    """What each rank did of the chunks, given their ranks and seconds, in `wall_seconds` after start-up."""
+    seconds: dict[int, list[float]] = {rank: [] for rank in sorted(records)}
     for rank, chunk_seconds in computed:
         seconds[rank].append(chunk_seconds)
-    return tuple(
-        RankShare(rank, len(own), sum(own), len(own) / max(1, len(computed)), peak_bytes[rank] / MB)
-        for rank, own in seconds.items()
+    return tuple(_share(rank, own, len(computed), records[rank], wall_seconds) for rank, own in seconds.items())
+
+
+def _share(rank: int, own: Sequence[float], n_chunks: int, record: RankRecord, wall_seconds: float) -> RankShare:
+    busy = sum(own)
+    return RankShare(
+        rank=rank,
+        chunks=len(own),
+        busy_seconds=busy,
+        message_seconds=record.message_seconds,
+        idle_share=max(0.0, 1 - (busy + record.message_seconds) / wall_seconds),
+        share=len(own) / max(1, n_chunks),
+        peak_memory_mb=record.peak_bytes / MB,
     )
 
 
 def rank_table(shares: Sequence[RankShare]) -> Table:
     """What each rank did, for people."""
-    table = Table("rank", "chunks", "share", "busy s", "peak MB")
+    table = Table("rank", "chunks", "share", "busy s", "messages s", "idle", "peak MB")
     for share in shares:
-        busy, peak = f"{share.busy_seconds:.2f}", f"{share.peak_memory_mb:.0f}"
-        table.add_row(str(share.rank), str(share.chunks), f"{share.share:.0%}", busy, peak)
+        seconds = (f"{share.busy_seconds:.2f}", f"{share.message_seconds:.2f}")
+        shown = (f"{share.share:.0%}", *seconds, f"{share.idle_share:.0%}", f"{share.peak_memory_mb:.0f}")
+        table.add_row(str(share.rank), str(share.chunks), *shown)
     return table
 
 

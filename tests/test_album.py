@@ -15,6 +15,7 @@ from rtsep.album import AlbumRun, separate_album
 from rtsep.album_plan import album_jobs
 from rtsep.album_report import album_tables, make_album_report
 from rtsep.engine.local import LocalEngine, compute
+from rtsep.engine.process import RankRecord
 from rtsep.errors import AudioError, OptionError
 from rtsep.file_job import FileJob, separate_file
 from rtsep.types import Chunk, ChunkResult, Engine, Separator
@@ -74,7 +75,7 @@ def separate(album: Path, start=start_ahead, told: list[str] | None = None, **op
 
 
 def status(run: AlbumRun, album: Path) -> dict[str, str]:
-    report = make_album_report(run, album, "four", "stft", "cd", {0: 0})
+    report = make_album_report(run, album, "four", "stft", "cd", {0: RankRecord(0)})
     return {line.song: line.status for line in report.songs}
 
 
@@ -203,7 +204,7 @@ def test_progress_grows_to_the_whole(album: Path) -> None:
 
 def test_the_report_adds_up(album: Path) -> None:
     (album / "c.mp3").write_text("no music")
-    report = make_album_report(separate(album), album, "four", "stft", "cd", {0: 1000})
+    report = make_album_report(separate(album), album, "four", "stft", "cd", {0: RankRecord(1000)})
     assert report.status == {"separated": 4, "failed": 1}
     assert report.audio_seconds == pytest.approx(sum(n / rate for n, _, rate in SONGS.values()))
     assert report.shares[0].chunks == sum(line.chunks for line in report.songs)

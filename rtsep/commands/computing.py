@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rtsep.commands.console import guarded, warn
 from rtsep.engine.local import LocalEngine
-from rtsep.engine.process import peak_memory_bytes, world_size
+from rtsep.engine.process import RankRecord, peak_memory_bytes, world_size
 from rtsep.errors import OptionError
 from rtsep.file_job import FileJob, StartEngine
 from rtsep.types import Engine, Separator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 4.0  # a start with kernels that are compiled takes two
 
 Load = Callable[[], Separator]
-Conclude = Callable[[Mapping[int, int]], int]
+Conclude = Callable[[Mapping[int, RankRecord]], int]
 Work = Callable[[Load, StartEngine], Conclude]
 
 
@@ -42,8 +42,8 @@ class RunOptions:
 def compute(options: RunOptions, work: Work) -> NoReturn:
     """Do `work` and end the process; under a launcher every rank has to come here, and rank 0 does it.
 
-    What `work` returns is called when the other ranks have been dismissed, with the peak memory of each in bytes; the
-    exit code is its result.
+    What `work` returns is called when the other ranks have been dismissed, with the records of all; the exit code is
+    its result.
     """
     if world_size() == 1:
         sys.exit(guarded(lambda: _alone(options, work)))
@@ -60,7 +60,7 @@ def _alone(options: RunOptions, work: Work) -> int:
             return LocalEngine(separator)
 
         conclude = work(lambda: _load(options), start_engine)
-    return conclude({0: peak_memory_bytes()})
+    return conclude({0: RankRecord(peak_memory_bytes())})
 
 
 def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
@@ -81,7 +81,7 @@ def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
             return engine
 
         conclude = work(load, start_engine)
-    return conclude({0: peak_memory_bytes(), **crew.peak_bytes})
+    return conclude(crew.records or {0: RankRecord(peak_memory_bytes())})
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from rtsep.commands.computing import Conclude, Load, RunOptions, compute, fronte
 from rtsep.commands.console import print_tables, warn
 from rtsep.commands.run_album import separate_songs
 from rtsep.commands.truth import check_truth, score_stems
+from rtsep.engine.process import RankRecord
 from rtsep.file_job import FileRun, StartEngine, separate_file
 from rtsep.progress import show_progress
 from rtsep.run_report import Score, check_report_path, make_report, tables, write_json
@@ -29,7 +30,7 @@ def _separate_song(options: RunOptions, load: Load, start_engine: StartEngine) -
         check_truth(options.truth, options.job)
     with show_progress(options.quiet) as progress:
         done = separate_file(options.job, load, start_engine, progress)
-    return lambda peak_bytes: _conclude(options, done, peak_bytes)
+    return lambda records: _conclude(options, done, records)
 
 
 def _score(options: RunOptions, done: FileRun) -> dict[str, Score]:
@@ -41,7 +42,7 @@ def _score(options: RunOptions, done: FileRun) -> dict[str, Score]:
     return score_stems(options.truth, options.job, done)
 
 
-def _conclude(options: RunOptions, done: FileRun, peak_bytes: Mapping[int, int]) -> int:
+def _conclude(options: RunOptions, done: FileRun, records: Mapping[int, RankRecord]) -> int:
     """Tell what was done, on the console and in the JSON file; returns the exit code."""
     job = options.job
     for stem, n_clipped in done.n_clipped.items():
@@ -49,7 +50,7 @@ def _conclude(options: RunOptions, done: FileRun, peak_bytes: Mapping[int, int])
             warn(f"{stem}: {n_clipped} samples clipped, as {job.audio_format} ends at full scale; wav does not")
     scores = _score(options, done)
     frontend, solver = frontend_of(done.separator), solver_of(done.separator)
-    report = make_report(done, job.model, frontend, solver, peak_bytes, scores)
+    report = make_report(done, job.model, frontend, solver, records, scores)
     if options.report:
         write_json(asdict(report), options.report)
     if not options.quiet:

@@ -10,6 +10,7 @@ from rtsep.album_plan import album_jobs
 from rtsep.album_report import album_tables, make_album_report
 from rtsep.commands.computing import Conclude, Load, RunOptions, frontend_of, solver_of
 from rtsep.commands.console import REFUSED, print_tables, warn
+from rtsep.engine.process import RankRecord
 from rtsep.errors import OptionError
 from rtsep.file_job import StartEngine
 from rtsep.io.names import printable
@@ -26,10 +27,10 @@ def separate_songs(options: RunOptions, load: Load, start_engine: StartEngine) -
     jobs = album_jobs(options.job)
     with show_progress(options.quiet) as progress:
         done = separate_album(jobs, load, start_engine, progress, warn)
-    return lambda peak_bytes: _conclude(options, done, peak_bytes)
+    return lambda records: _conclude(options, done, records)
 
 
-def _conclude(options: RunOptions, done: AlbumRun, peak_bytes: Mapping[int, int]) -> int:
+def _conclude(options: RunOptions, done: AlbumRun, records: Mapping[int, RankRecord]) -> int:
     """Tell what was done, on the console and in the JSON file; returns the exit code."""
     job = options.job
     for song, run in done.runs.items():
@@ -38,7 +39,7 @@ def _conclude(options: RunOptions, done: AlbumRun, peak_bytes: Mapping[int, int]
                 where = printable(song.folder / f"{stem}.{job.audio_format}")
                 warn(f"{where}: {n_clipped} samples clipped, as {job.audio_format} ends at full scale; wav does not")
     frontend, solver = frontend_of(done.separator), solver_of(done.separator)
-    report = make_album_report(done, job.song, job.model, frontend, solver, peak_bytes)
+    report = make_album_report(done, job.song, job.model, frontend, solver, records)
     if options.report:
         write_json(asdict(report), options.report)
     if not options.quiet:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from rtsep.engine.local import warm_up
 from rtsep.engine.mpi import MpiEngine, connect, serve
-from rtsep.engine.process import INTERRUPTED, Terminated
+from rtsep.engine.process import INTERRUPTED, RankRecord, Terminated
 from rtsep.engine.waiting import barrier, broadcast
 from rtsep.errors import RtsepError
 from rtsep.types import Separator
@@ -49,7 +49,7 @@ class Crew:
         self._all_hear = True
         self._engine: MpiEngine | None = None
         self.dismissed = False
-        self.peak_bytes: dict[int, int] = {}
+        self.records: dict[int, RankRecord] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +63,7 @@ class Crew:
         if self._engine is None:
             broadcast(self._comm, _GO_HOME)
         else:
-            self.peak_bytes = self._engine.close()
+            self.records = self._engine.close()
         self.dismissed = True
 
     def prepare(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtsep.engine.local import compute
-from rtsep.engine.process import on_one_host, peak_memory_bytes
+from rtsep.engine.process import RankRecord, on_one_host, peak_memory_bytes
 from rtsep.engine.schedule import Worker, run_in_order
 from rtsep.engine.waiting import check_launcher, nap, settle
 from rtsep.types import F32, Chunk, ChunkResult, Separator
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
 
 _SLOTS = 2
 _HEADER = np.dtype(
-    [("kind", "i8"), ("index", "i8"), ("n_channels", "i8"), ("compute_seconds", "f8"), ("peak_bytes", "i8")]
+    [
+        ("kind", "i8"),
+        ("index", "i8"),
+        ("n_channels", "i8"),
+        ("compute_seconds", "f8"),
+        ("peak_bytes", "i8"),
+        ("message_seconds", "f8"),
+    ]
 )
 _CHUNK, _STOP = range(2)
 _HELD_BYTES = 32 << 20
@@ -94,31 +102,37 @@ class _RemoteWorker:
         self.rank = rank
         self._idle = deque(_Slot(comm, rank, tag, separator, max_channels) for tag in range(_SLOTS))
         self._busy: deque[_Slot] = deque()
+        self.message_seconds = 0.0
 
     @property
     def load(self) -> int:
         return len(self._busy)
 
     def hand(self, chunk: Chunk) -> None:
+        started = time.perf_counter()
         self._idle[0].chunk.fill(chunk.index, chunk.samples)
         self._start(_CHUNK)
+        self.message_seconds += time.perf_counter() - started
 
     def collect(self) -> ChunkResult | None:
         if not self._busy or not self._busy[0].receive.Test():
             return None
+        started = time.perf_counter()
         stems = self._take_oldest()
-        header = stems.header
-        return ChunkResult(int(header["index"]), stems.samples.copy(), self.rank, float(header["compute_seconds"]))
+        samples, header = stems.samples.copy(), stems.header
+        self.message_seconds += time.perf_counter() - started
+        return ChunkResult(int(header["index"]), samples, self.rank, float(header["compute_seconds"]))
 
-    def dismiss(self) -> int:
-        """End the worker's `serve`, once it holds no chunk; returns its peak memory in bytes."""
+    def dismiss(self) -> RankRecord:
+        """End the worker's `serve`, once it holds no chunk; returns what it has to say of itself."""
         for _ in range(_SLOTS):
             self._start(_STOP)
         for slot in list(self._busy):
             settle(slot.receive)
-            peak_bytes = int(self._take_oldest().header["peak_bytes"])
+            header = self._take_oldest().header
+            record = RankRecord(int(header["peak_bytes"]), float(header["message_seconds"]))
             slot.free()
-        return peak_bytes
+        return record
 
     def _start(self, kind: int) -> None:
         slot = self._idle.popleft()
@@ -188,15 +202,16 @@ class MpiEngine:
         """The results of `chunks`, numbered from 0, in their order, whichever rank computed them."""
         return run_in_order(self._workers, chunks, self._window, self._rest)
 
-    def close(self) -> dict[int, int]:
-        """End `serve` on the other ranks, throwing away what they still hold; returns their peak memory in bytes."""
+    def close(self) -> dict[int, RankRecord]:
+        """End `serve` on the other ranks, throwing away what they still hold; returns the records of all."""
         for worker in self._remote:
             while worker.load:
                 if worker.collect() is None:
                     nap()
-        peaks = {worker.rank: worker.dismiss() for worker in self._remote}
+        own = RankRecord(peak_memory_bytes(), sum(worker.message_seconds for worker in self._remote))
+        records = {0: own} | {worker.rank: worker.dismiss() for worker in self._remote}
         self._own.close()
-        return peaks
+        return records
 
     def _rest(self) -> None:
         """Sleep until rank 0 itself is done, or until it is time to look at the others."""
@@ -209,19 +224,23 @@ def serve(comm: MPI.Comm, separator: Separator, max_channels: int) -> None:
     slots = deque(_Slot(comm, 0, tag, separator, max_channels) for tag in range(_SLOTS))
     for slot in slots:
         slot.receive.Start()
+    message_seconds = 0.0
     while slots:
         slot = slots.popleft()
         settle(slot.receive)
         if slot.chunk.header["kind"] == _STOP:
             slot.stems.header["peak_bytes"] = peak_memory_bytes()
+            slot.stems.header["message_seconds"] = message_seconds
             _answer(slot)
             slot.free()
         else:
             result = compute(separator, Chunk(int(slot.chunk.header["index"]), slot.chunk.samples), comm.rank)
+            started = time.perf_counter()
             slot.stems.header["compute_seconds"] = result.compute_seconds
             slot.stems.fill(result.index, result.stems)
             slot.receive.Start()
             _answer(slot)
+            message_seconds += time.perf_counter() - started
             slots.append(slot)
 
 

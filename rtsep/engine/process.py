@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,14 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA
 INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
 _GRACE_SECONDS = 0.2
 _IMPORTED = time.monotonic()
+
+
+@dataclass(frozen=True)
+class RankRecord:
+    """What a rank did besides computing: its peak memory, and the seconds that it spent on messages."""
+
+    peak_bytes: int
+    message_seconds: float = 0.0
 
 
 class Terminated(KeyboardInterrupt):
