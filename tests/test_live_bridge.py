@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.signal import windows
 
 from rtsep.live.bridge import Bridge
+from rtsep.live.clock import ClockStream
 from rtsep.live.plan import LivePlan
+from rtsep.live.streams import JoinedStream
 from rtsep.streaming.varispeed import MOST_DEVIATION, Varispeed
 from rtsep.types import Audio
 
@@ -86,6 +90,24 @@ def test_it_is_as_late_as_is_declared() -> None:
     late = heard[0] + PULLED_AT - (block + PUSHED_AT)
     assert late == pytest.approx(bridge.latency, abs=5)
     assert 2 * BLOCK <= bridge.latency <= 3 * BLOCK
+
+
+def test_two_real_clocks_are_kept_together() -> None:
+    """In 5 s these two are 882 samples apart, more than the block that the bridge keeps against jitter."""
+    plan, ppm = replace(PLAN, block=512), 4000.0
+    stream = JoinedStream(
+        lambda heard, played: np.copyto(played, 0.5),
+        Bridge(plan, 2),
+        lambda call: ClockStream(call, RATE, plan.block, 2),
+        lambda call: ClockStream(call, RATE * (1 + 1e-6 * ppm), plan.block, 2),
+    )
+    with stream:
+        time.sleep(5)
+        assert stream.active
+        stream.stop()
+    assert stream.bridge.ppm == pytest.approx(ppm, abs=1000)
+    assert stream.bridge.n_underruns == 0
+    assert not stream.active
 
 
 def test_what_cannot_be_made_up_for_is_counted_and_begins_anew() -> None:
