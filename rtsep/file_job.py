@@ -65,7 +65,8 @@ class Song:
 
     def __init__(self, job: FileJob, reader: AudioReader, separator: Separator) -> None:
         self.stems = chosen_stems(job.stems, separator.stems)
-        self._indices = [separator.stems.index(stem) for stem in self.stems]
+        indices = [separator.stems.index(stem) for stem in self.stems]
+        self._choice = indices if self.stems != separator.stems else slice(None)  # without a copy
         self._reader = reader
         self._separator = separator
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels
@@ -83,11 +84,11 @@ class Song:
 
     def take(self, result: ChunkResult) -> None:
         """Write what the next chunk's result makes final."""
-        self.writers.write(self._stream.push(result)[self._indices])
+        self.writers.write(self._stream.push(result)[self._choice])
 
     def finish(self) -> None:
         """Write what is held back, after the last result."""
-        self.writers.write(self._stream.finish()[self._indices])
+        self.writers.write(self._stream.finish()[self._choice])
 
     def commit(self, ready: float) -> FileRun:
         """Have the files appear, all or none."""

@@ -31,7 +31,7 @@ class GrowingFile:
             os.posix_fallocate(self._file.fileno(), self._taken, wanted + _AHEAD - self._taken)
             self._taken = wanted + _AHEAD
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Write all of it, or as much as can be; returns the length of `data`, as encoders break on less."""
         n_written = 0
         try:

@@ -101,7 +101,7 @@ class _FloatWavFile:
         self._file.make_room(4 * self._n_channels * n_samples)
 
     def write(self, block: Audio) -> None:
-        self._file.write(block.astype("<f4").tobytes())
+        self._file.write(np.ascontiguousarray(block, "<f4").ravel().view(np.uint8).data)
         self._file.check()
         self._n_samples += len(block)
 
