@@ -44,8 +44,9 @@ class Durations:
 
     def histogram_ms(self) -> tuple[tuple[float, int], ...]:
         """The bins that hold any: the milliseconds that they end at, and how many lie there."""
-        bins = np.flatnonzero(self._counts)
-        return tuple(zip(map(float, _upper_ms(bins)), map(int, self._counts[bins]), strict=True))
+        counts = self._counts.copy()  # NumPy refuses to search what changes
+        bins = np.flatnonzero(counts)
+        return tuple(zip(map(float, _upper_ms(bins)), map(int, counts[bins]), strict=True))
 
 
 def _upper_ms(bins: np.ndarray) -> np.ndarray:
