@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from math import ceil, cos, pi
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,8 @@ from rtsep.timbrenet.network import TimbreNet, export
 from rtsep.training.fit_dictionary import Progress
 from rtsep.training.recipe import SAMPLE_RATE
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
-from rtsep.training.timbre_data import Draw, Drawer, Example, drawing, stack
+from rtsep.training.timbre_data import Drawer, Example, drawing, stack
 from rtsep.training.timbre_recipe import Schedule, TimbreRecipe
-from rtsep.types import STEMS
 
 STAGE = "timbrenet"
 _RISE = 0.05  # of all steps, in which the learning rate grows
@@ -53,20 +52,25 @@ def fit_timbrenet(
     """
     sources = recipe.sources(data)
     keeper.begin(recipe, sources)
-    drawers = [Drawer(mixer, recipe.spec, recipe.sizes) for mixer in recipe.mixers(sources)]
+    heard, unheard = recipe.mixers(sources)
+    permutations = recipe.schedule.permutations
+    drawers = Drawer(heard, recipe.spec, recipe.sizes, permutations), Drawer(unheard, recipe.spec, recipe.sizes)
     learner = begin(recipe, torch.device(device))
     curve = _go_on(learner, keeper.state(STAGE))
     schedule = recipe.schedule
-    with drawing(drawers, processes, 2 * schedule.batch + processes) as draw:
-        validation = list(draw(1, range(schedule.validation_examples)))
+    with drawing(drawers, processes, 2 * processes) as draw:
+        n_groups = ceil(schedule.validation_examples / drawers[1].group_size)
+        validation = list(draw(1, range(n_groups)))[: schedule.validation_examples]
+        n_groups = ceil(schedule.steps_an_epoch * schedule.batch / drawers[0].group_size)
         for epoch in range(len(curve), schedule.epochs):
-            loss = _epoch(learner, schedule, epoch, draw, progress)
+            examples = draw(0, range(epoch * n_groups, (epoch + 1) * n_groups))
+            loss = _epoch(learner, schedule, epoch, examples, progress)
             held_out = evaluate(learner.average, schedule, validation)
             curve.append((epoch + 1, loss, held_out))
             progress(STAGE, (epoch + 1) / schedule.epochs, f"epoch {epoch + 1}: {loss:.2f}, held out {held_out:.2f}")
             keeper.keep(STAGE, _state(learner, curve))
     notes = {"recipe": recipe.text, "loss": curve[-1][1], "held_out_loss": curve[-1][2], "epochs": len(curve)}
-    return TimbreModel(STEMS, SAMPLE_RATE, recipe.spec, recipe.sizes, export(learner.average), notes)
+    return TimbreModel(recipe.stems, SAMPLE_RATE, recipe.spec, recipe.sizes, export(learner.average), notes)
 
 
 def check_device(name: str) -> None:
@@ -81,7 +85,7 @@ def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:
     """A network of random weights, the same for the same seed."""
     torch.manual_seed(recipe.seed)
     frontend = recipe.spec.build()
-    network = TimbreNet(recipe.sizes, frontend.n_bands, frontend.n_columns, len(STEMS)).to(device)
+    network = TimbreNet(recipe.sizes, frontend.n_bands, frontend.n_columns, len(recipe.stems)).to(device)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.schedule.weight_decay)
     return Learner(network, average, optimizer)
@@ -90,7 +94,7 @@ def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:
 def learning_rate(schedule: Schedule, step: int) -> float:
     """Of step number `step`: a straight rise, then half a cosine down to 0."""
     done = (step + 1) / (schedule.epochs * schedule.steps_an_epoch)
-    falling = 0.5 * (1 + math.cos(math.pi * max(0.0, done - _RISE) / (1 - _RISE)))
+    falling = 0.5 * (1 + cos(pi * max(0.0, done - _RISE) / (1 - _RISE)))
     return schedule.learning_rate * min(done / _RISE, falling)
 
 
@@ -100,11 +104,10 @@ def evaluate(network: TimbreNet, schedule: Schedule, examples: Iterable[Example]
         return float(np.mean([_loss(network, schedule, stack([example])).item() for example in examples]))
 
 
-def _epoch(learner: Learner, schedule: Schedule, epoch: int, draw: Draw, progress: Progress) -> float:
+def _epoch(learner: Learner, schedule: Schedule, epoch: int, examples: Iterator[Example], progress: Progress) -> float:
     """Mean loss of the steps of an epoch."""
     n_steps = schedule.steps_an_epoch
     first = epoch * n_steps
-    examples = draw(0, range(first * schedule.batch, (first + n_steps) * schedule.batch))
     losses = []
     learner.network.train()
     for step in range(first, first + n_steps):
@@ -131,11 +134,9 @@ def _step(learner: Learner, schedule: Schedule, step: int, batch: Example) -> fl
 
 def _loss(network: TimbreNet, schedule: Schedule, batch: Example) -> Tensor:
     device = network.mix_bias.device
-    arrays = (torch.from_numpy(getattr(batch, field.name)).to(device).float() for field in fields(Example))
-    features, mixture, cross, power = arrays
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        filters = network(features.flatten(0, 1))
-    filters = filters.reshape(*features.shape[:2], *filters.shape[1:]).transpose(1, 2)
+    features, mixture, cross, power = (torch.from_numpy(getattr(batch, f.name)).to(device) for f in fields(Example))
+    with torch.autocast(device.type, torch.bfloat16, enabled=schedule.mixed_precision):
+        filters = network(features)
     losses = pair_losses(filters, mixture, cross, power)
     return fixed_order(losses) if schedule.sharpness is None else order_free(losses, schedule.sharpness)
 

@@ -9,82 +9,107 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from rtsep.frontend.features import FrontEnd
 from rtsep.model_file import FrontEndSpec
 from rtsep.timbrenet.features import Features, band_views
 from rtsep.timbrenet.layers import Sizes
 from rtsep.training.augment import Mixer
-from rtsep.types import C64, F32, Audio, Stems
+from rtsep.types import C64, F32, Stems
 
-F16 = NDArray[np.float16]
-
+_TOGETHER = 4  # mixtures whose stems are permuted among them
 _ONE_IN_MONO = 8  # mixtures; some songs are
-_LARGEST = 60000.0  # of what 16 bits hold
-_SLICES_TOGETHER = 16
+_SLICES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One mixture of 6 s or so, or with a further dimension in front a batch of them, in 16 bits.
+    """One channel of a mixture of 6 s or so, or with a further dimension in front a batch of them.
 
-    `features` `(n_channels, n_slices, n_bands, VIEWS * n_columns)`; energies relative to the mixture's mean:
-    `mixture` |X|^2 `(n_channels, n_slices, n_bands, n_columns)`, `cross` Re(X* S) and `power` |S|^2 of its stems
-    `(n_stems, n_channels, n_slices, n_bands, n_columns)`.
+    `features` `(n_slices, n_bands, VIEWS * n_columns)`; energies relative to the mixture's mean: `mixture` |X|^2
+    `(n_slices, n_bands, n_columns)`, `cross` Re(X* S) and `power` |S|^2 of its stems
+    `(n_stems, n_slices, n_bands, n_columns)`.
     """
 
-    features: F16
-    mixture: F16
-    cross: F16
-    power: F16
+    features: F32
+    mixture: F32
+    cross: F32
+    power: F32
 
 
 @dataclass(frozen=True)
 class Drawer:
-    """Example `number` of a mixer's mixtures, the same one each time."""
+    """Draws examples in groups, group `number` the same each time.
+
+    A group has four mixtures as the mixer draws them, then as many again for each further one of `permutations`, with
+    stems permuted among the mixtures: so minutes become years, and analysing a stem serves several examples.
+    """
 
     mixer: Mixer
     spec: FrontEndSpec
     sizes: Sizes
+    permutations: int = 1
 
     @cached_property
     def frontend(self) -> FrontEnd:
         return self.spec.build()
 
-    def draw(self, number: int) -> Example:
+    @property
+    def group_size(self) -> int:
+        return _TOGETHER * self.permutations
+
+    def draw(self, number: int) -> list[Example]:
+        rng = np.random.default_rng((self.mixer.seed, number, 2))
+        first = number * _TOGETHER
+        parts = np.stack([self._parts(mixture) for mixture in range(first, first + _TOGETHER)])
+        examples = []
+        for permutation in range(self.permutations):
+            if permutation:
+                for stem in range(parts.shape[1]):
+                    parts[:, stem] = parts[rng.permutation(_TOGETHER), stem]
+            examples += [self._example(mixture, int(rng.integers(mixture.shape[2]))) for mixture in parts]
+        return [examples[i] for i in rng.permutation(len(examples))]
+
+    def _parts(self, number: int) -> C64:
+        """The stems of one mixture, in stereo."""
         if number % _ONE_IN_MONO:
             stems = self.mixer.draw_stereo(number)
         else:
             stems = np.repeat(self.mixer.draw(number)[:, :, None], 2, axis=2)
-        return make_example(stems, self.frontend, self.sizes)
+        return analyze_stems(stems, self.frontend)
+
+    def _example(self, parts: C64, channel: int) -> Example:
+        return make_example(parts, channel, self.frontend, self.sizes)
 
 
-def make_example(stems: Stems, frontend: FrontEnd, sizes: Sizes) -> Example:
-    """The example of the sum of `stems` `(n_stems, n_samples, n_channels)`.
+def analyze_stems(stems: Stems, frontend: FrontEnd) -> C64:
+    """`(n_stems, n_samples, n_channels)` to all whole slices `(n_stems, n_slices, n_channels, n_coefficients)`."""
+    slices = sliding_window_view(stems, frontend.slice_length, axis=1)[:, :: frontend.hop].swapaxes(2, 3)
+    starts = range(0, slices.shape[1], _SLICES_AT_ONCE)
+    parts = [[frontend.analyze(stem[s : s + _SLICES_AT_ONCE]) for s in starts] for stem in slices]
+    return np.stack([np.concatenate(part) for part in parts])
+
+
+def make_example(parts: C64, channel: int, frontend: FrontEnd, sizes: Sizes) -> Example:
+    """The example of one channel of the sum of `parts`, as `analyze_stems` gives them.
 
     Re(X* S) = (|X + S|^2 - |X|^2 - |S|^2) / 2, so that band energies are all that a front end is asked for.
     """
-    whole = _coefficients(frontend, stems.sum(axis=0))
+    whole = parts.sum(axis=0)
     views = band_views(frontend, whole)
     listen = Features(sizes.level_slices, sizes.compression)
-    features = np.stack([listen.push(slice_views) for slice_views in views], axis=1)
-    mixture = frontend.band_power(whole)
-    cross, power = [], []
-    for stem in stems:
-        part = _coefficients(frontend, stem)
-        power.append(frontend.band_power(part))
-        cross.append((frontend.band_power(whole + part) - mixture - power[-1]) / 2)
+    features = np.stack([listen.push(slice_views)[channel] for slice_views in views])
+    own = np.ascontiguousarray(parts[:, :, channel])
+    mixed = np.ascontiguousarray(whole[:, channel])
+    mixture = frontend.band_power(mixed)
     unit = mixture.mean() + np.float32(1e-20)
-    return Example(
-        features.astype(np.float16),
-        _short(mixture.swapaxes(0, 1) / unit),
-        _short(np.stack(cross).swapaxes(1, 2) / unit),
-        _short(np.stack(power).swapaxes(1, 2) / unit),
-    )
+    power = np.stack([frontend.band_power(part) for part in own])
+    both = np.stack([frontend.band_power(mixed + part) for part in own])
+    return Example(features, mixture / unit, (both - mixture - power) / (2 * unit), power / unit)
 
 
 def stack(examples: Sequence[Example]) -> Example:
@@ -97,23 +122,23 @@ Draw = Callable[[int, Sequence[int]], Iterator[Example]]
 
 @contextmanager
 def drawing(drawers: Sequence[Drawer], processes: int, ahead: int) -> Iterator[Draw]:
-    """A function that gives, of one of the drawers, the examples of some numbers, in order.
+    """A function that gives, of one of the drawers, the examples of some groups, in order.
 
-    More than one of `processes` draw `ahead` of what is used; with one, this process draws when it is asked.
+    More than one of `processes` draw `ahead` groups of what is used; with one, this process draws when it is asked.
     """
     if processes == 1:
-        yield lambda which, numbers: map(drawers[which].draw, numbers)
+        yield lambda which, groups: chain.from_iterable(map(drawers[which].draw, groups))
         return
     # Forked processes would share CUDA's state, and torch's threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _begin, (drawers,)) as pool:
-        yield lambda which, numbers: _ahead(pool, which, numbers, ahead)
+        yield lambda which, groups: chain.from_iterable(_ahead(pool, which, groups, ahead))
 
 
-def _ahead(pool: ProcessPoolExecutor, which: int, numbers: Sequence[int], ahead: int) -> Iterator[Example]:
-    waiting: deque[Future[Example]] = deque()
+def _ahead(pool: ProcessPoolExecutor, which: int, groups: Sequence[int], ahead: int) -> Iterator[list[Example]]:
+    waiting: deque[Future[list[Example]]] = deque()
     try:
-        for number in numbers:
+        for number in groups:
             waiting.append(pool.submit(_draw, which, number))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
@@ -131,16 +156,5 @@ def _begin(drawers: Sequence[Drawer]) -> None:
     _drawers[:] = drawers
 
 
-def _draw(which: int, number: int) -> Example:
+def _draw(which: int, number: int) -> list[Example]:
     return _drawers[which].draw(number)
-
-
-def _coefficients(frontend: FrontEnd, audio: Audio) -> C64:
-    """Those of all whole slices, `(n_slices, n_channels, n_coefficients)`."""
-    slices = sliding_window_view(audio, frontend.slice_length, axis=0)[:: frontend.hop].swapaxes(1, 2)
-    starts = range(0, len(slices), _SLICES_TOGETHER)
-    return np.concatenate([frontend.analyze(slices[s : s + _SLICES_TOGETHER]) for s in starts])
-
-
-def _short(energies: F32) -> F16:
-    return np.clip(energies, -_LARGEST, _LARGEST).astype(np.float16)
