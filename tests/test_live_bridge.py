@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.signal import windows
 
+from rtsep.io.audio_device import Exchange
 from rtsep.live.bridge import Bridge
 from rtsep.live.clock import ClockStream
 from rtsep.live.plan import LivePlan
@@ -108,6 +109,26 @@ def test_two_real_clocks_are_kept_together() -> None:
     assert stream.bridge.ppm == pytest.approx(ppm, abs=1000)
     assert stream.bridge.n_underruns == 0
     assert not stream.active
+
+
+def test_the_loss_of_the_output_leaves_the_input_running() -> None:
+    outputs, heard = [], []
+
+    def open_output(call: Exchange) -> ClockStream:
+        outputs.append(ClockStream(call, RATE, BLOCK, 2))
+        return outputs[0]
+
+    def exchange(block: Audio, played: Audio) -> None:
+        heard.append(len(block))
+
+    stream = JoinedStream(exchange, Bridge(PLAN, 2), lambda call: ClockStream(call, RATE, BLOCK, 2), open_output)
+    with stream:
+        outputs[0].stop()
+        n_heard = len(heard)
+        time.sleep(0.3)
+        assert (stream.active, stream.output_lost) == (True, True)
+        assert len(heard) > n_heard + 20
+        stream.stop()
 
 
 def test_what_cannot_be_made_up_for_is_counted_and_begins_anew() -> None:

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sounddevice
 from jack_server import PERIOD, RATE, Probe, clients, jack_server, loudspeaker
 from launch import Launched, rtsep
 from small_model import write_small_model
 from sound_files import read_song
 
 from rtsep.errors import DeviceError
-from rtsep.io.audio_device import list_devices
+from rtsep.io.audio_device import explain, list_devices
 
 LIVE = ("-m", "rtsep.cli", "live", "--input", "system", "--output", "system", "--block", PERIOD)
 
@@ -100,9 +101,23 @@ def test_when_the_device_goes_away_the_recording_is_kept(tmp_path: Path, model: 
         finished = live.finish()
     assert finished.code == 2
     assert "the device stopped" in finished.line
-    lengths = {len(read_song(path)) for path in (tmp_path / "stems").glob("*.wav")}
+    lengths = {len(read_song(path)) for path in (tmp_path / "stems").glob("take-1/*.flac")}
     assert len(lengths) == 1
     assert min(lengths) > RATE
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (sounddevice._lib.paDeviceUnavailable, "is busy or gone; end the program that holds it"),
+        (sounddevice._lib.paInvalidSampleRate, "cannot do 96000 Hz; give another --rate"),
+        (sounddevice._lib.paInvalidChannelCount, "give fewer --channels"),
+        (sounddevice._lib.paBadIODeviceCombination, "cannot be opened (no such pair); choose another"),
+    ],
+)
+def test_each_refusal_of_portaudio_has_its_cure(code: int, told: str) -> None:
+    error = sounddevice.PortAudioError("Error opening Stream: no such pair", code)
+    assert told in explain(error, 96000)
 
 
 def test_without_portaudio_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,16 +169,20 @@ class DeviceStream:
         self.n_overruns += status.output_overflow
 
     def _cannot_play(self, error: Exception) -> DeviceError:
-        """One line for what PortAudio says, with a cure for the few things that have one of their own."""
-        reason, code = (*error.args, "", 0)[:2]
-        if code == _INVALID_RATE:
-            return DeviceError(f"{self._devices}: cannot do {self._rate} Hz; give another --rate, or another device")
-        if code == _INVALID_CHANNELS:
-            return DeviceError(f"{self._devices}: has fewer channels than asked for; give fewer --channels")
-        if code == _UNAVAILABLE:
-            return DeviceError(f"{self._devices}: is busy or gone; end the program that holds it, or choose another")
-        told = str(reason).removeprefix("Error opening Stream: ")
-        return DeviceError(f"{self._devices}: cannot be opened ({told}); choose another that rtsep devices lists")
+        return DeviceError(f"{self._devices}: {explain(error, self._rate)}")
+
+
+def explain(error: Exception, rate: int) -> str:
+    """Why PortAudio cannot open a stream of `rate` Hz, with a cure for the few things that have one of their own."""
+    reason, code = (*error.args, "", 0)[:2]
+    if code == _INVALID_RATE:
+        return f"cannot do {rate} Hz; give another --rate, or another device"
+    if code == _INVALID_CHANNELS:
+        return "has fewer channels than asked for; give fewer --channels"
+    if code == _UNAVAILABLE:
+        return "is busy or gone; end the program that holds it, or choose another"
+    told = str(reason).removeprefix("Error opening Stream: ")
+    return f"cannot be opened ({told}); choose another that rtsep devices lists"
 
 
 def _sounddevice() -> ModuleType:

@@ -75,7 +75,12 @@ class JoinedStream:
 
     @property
     def active(self) -> bool:
-        return self._input.active and self._output.active
+        return self._input.active
+
+    @property
+    def output_lost(self) -> bool:
+        """Whether the output has stopped alone: what is heard is still separated and recorded."""
+        return not self._output.active
 
     @property
     def latency_seconds(self) -> float:
