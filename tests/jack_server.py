@@ -17,13 +17,13 @@ PERIOD = 256
 
 
 @contextmanager
-def jack_server() -> Iterator[subprocess.Popen[bytes]]:
+def jack_server(period: int = PERIOD) -> Iterator[subprocess.Popen[bytes]]:
     """A server of a name of its own, in JACK_DEFAULT_SERVER as long as it runs; its `system` device has 2 x 2 ports."""
     name = f"rtsep-{secrets.token_hex(4)}"
     settings = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
     before = {key: os.environ.get(key) for key in settings}
     os.environ.update(settings)
-    driver = ["-d", "dummy", "-r", str(RATE), "-p", str(PERIOD), "-C", "2", "-P", "2"]
+    driver = ["-d", "dummy", "-r", str(RATE), "-p", str(period), "-C", "2", "-P", "2"]
     command = ["jackd", "-n", name, "--no-realtime", "--sync", "--silent", *driver]
     server = _start(command)
     try:

@@ -1,0 +1,122 @@
+"""Does live sound play for ten minutes without a miss or an xrun?
+
+`rtsep live` at blocks of 256 samples, music in and stems out, both through PortAudio on a JACK server; where there is
+none, paced by the clock alone. The machine must have nothing else to do. `--page` writes bench/SOAK.md.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import _sound_server as sound_server
+import numpy as np
+import soundfile
+from _plot import add_plot_option, pyplot
+from _table import Row, bench_parser, markdown, publish, question
+from run_all import machine
+
+FOLDER = Path(__file__).resolve().parent
+BLOCK = 256
+
+
+def main() -> None:
+    parser = bench_parser(__doc__)
+    add_plot_option(parser, "the histogram of computing times")
+    parser.add_argument("--latency", default="balanced", choices=("low", "balanced", "quality"), help="the mode")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long; --quick takes 20 s")
+    parser.add_argument("--page", action="store_true", help="write bench/SOAK.md and its picture")
+    options = parser.parse_args()
+    report = soak(options.latency, 20.0 if options.quick else 60 * options.minutes)
+    rows = [row(options.latency, report)]
+    publish(__doc__, rows, options.json)
+    if options.plot:
+        draw(report, options.plot)
+    if options.page:
+        draw(report, FOLDER / "soak.png")
+        (FOLDER / "SOAK.md").write_text(page(rows, report), encoding="utf-8")
+
+
+def soak(latency: str, seconds: float) -> dict[str, Any]:
+    """The report of a session of that length."""
+    with TemporaryDirectory() as folder, _ends(Path(folder), seconds) as ends:
+        path = Path(folder) / "report.json"
+        options = ["--latency", latency, "--duration", str(seconds), "--block", str(BLOCK), "--report", str(path)]
+        command = [sys.executable, "-m", "rtsep.cli", "live", "--quiet", *ends, *options]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL) as live:
+            if "--input" in ends:
+                sound_server.wait_for_portaudio()
+                with sound_server.music():
+                    live.wait()
+        if live.returncode:
+            raise SystemExit(f"rtsep live ended with code {live.returncode}")
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+
+@contextmanager
+def _ends(folder: Path, seconds: float) -> Iterator[list[str]]:
+    """The options for input and output: devices as long as a server runs, else the demo song, over and over."""
+    if sound_server.can_serve():
+        with sound_server.server(BLOCK):
+            yield ["--input", "system", "--output", "system"]
+    else:
+        song, rate = soundfile.read(sound_server.SONG, dtype="float32")
+        soundfile.write(folder / "song.wav", np.tile(song, (ceil(seconds * rate / len(song)), 1)), rate)
+        yield ["--input-file", str(folder / "song.wav"), "--output", "none"]
+
+
+def row(latency: str, report: dict[str, Any]) -> Row:
+    ms = report["compute_ms"]
+    return {
+        "case": f"{latency}, {report['seconds']:.0f} s",
+        "who": "rtsep",
+        "chunks": report["chunks"],
+        "p50_ms": ms["p50"],
+        "p999_ms": ms["p99.9"],
+        "max_ms": ms["max"],
+        "deadline_ms": report["deadline_ms"],
+        "misses": report["misses"],
+        "underruns": report["underruns"],
+        "overruns": report["overruns"],
+        "cpu": report["cpu"],
+    }
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    ends, counts = zip(*report["compute_histogram_ms"], strict=True)
+    figure, axes = pyplot().subplots(figsize=(9, 4), layout="constrained")
+    axes.bar([end / 1.02 for end in ends], counts, [0.02 * end / 1.02 for end in ends], align="edge")
+    axes.axvline(report["deadline_ms"], color="tab:red", label=f"deadline, {report['deadline_ms']:.1f} ms")
+    axes.set(xscale="log", yscale="log", xlabel="computing time of a chunk, ms", ylabel="chunks")
+    axes.set_title(f"{report['chunks']} chunks of {report['model']} in {report['seconds']:.0f} s")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def page(rows: list[Row], report: dict[str, Any]) -> str:
+    """The whole of SOAK.md."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    latency = ", ".join(f"{name.replace('_', ' ')} {ms:.1f} ms" for name, ms in report["latency_ms"].items())
+    parts = [
+        f"# {question(__doc__)}",
+        f"`python bench/soak.py --page` wrote this page on {today}. Machine: {machine()}.",
+        f"Real-time priority: {report['real_time_priority'] or 'granted'}. Latency: {latency}. "
+        f"Samples that waited to be separated: {report['longest_queue_samples']} at the most.",
+        markdown(rows),
+        "![Histogram of computing times](soak.png)",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    main()
