@@ -14,7 +14,7 @@ from rtsep.training.fit_sparse import fit_sparse
 from rtsep.training.recipe import read_recipe
 from rtsep.types import STEMS
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "stft-low-delay.toml"
+RECIPE = Path(__file__).parents[1] / "recipes" / "stft-sparse-lowdelay.toml"
 
 
 @pytest.fixture(scope="module")
