@@ -29,6 +29,9 @@ def live(
         str | None, typer.Option(help="In the place of a mode: a shipped model's name, or a .safetensors file.")
     ] = None,
     hear: Annotated[str, typer.Option(help="Only these stems in the mix, as in bass,drums.", show_default=False)] = "",
+    preset: Annotated[
+        Literal["karaoke", "instrumental", "drumless", "bassless"] | None, typer.Option(help="How the mix begins.")
+    ] = None,
     duration: Annotated[float | None, typer.Option(help="End after this many seconds.")] = None,
     channels: Annotated[int | None, typer.Option(help="Of the input; 2 where there are as many.")] = None,
     rate: Annotated[int | None, typer.Option(help="In Hz; the input's own if not given.")] = None,
@@ -37,9 +40,10 @@ def live(
         int | None, typer.Option(help="Blocks kept ready against jitter; half a chunk's worth if not given.")
     ] = None,
     slices: Annotated[int, typer.Option(help="Slices a chunk: more take less computing and add latency.")] = 1,
-    record: Annotated[Path | None, typer.Option(help="Write the stems into this folder.")] = None,
-    audio_format: Annotated[Literal["wav", "flac", "ogg"], typer.Option("--format", help="Of the recording.")] = "wav",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace recordings that are there.")] = False,
+    record: Annotated[Path | None, typer.Option(help="Record the stems into this folder from the beginning.")] = None,
+    audio_format: Annotated[
+        Literal["wav", "flac", "ogg"], typer.Option("--format", help="Of what is recorded.")
+    ] = "flac",
     report: Annotated[Path | None, typer.Option(help="Write the figures to this file as JSON.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No figures on the console.")] = False,
 ) -> Task:
@@ -47,7 +51,6 @@ def live(
 
     def task() -> int:
         from rtsep.commands.live import LiveOptions, live
-        from rtsep.live.session import Recording
 
         return live(
             LiveOptions(
@@ -63,7 +66,9 @@ def live(
                 block=block,
                 reserve=reserve,
                 slices=slices,
-                recording=Recording(record, audio_format, overwrite) if record else None,
+                preset=preset or "",
+                record=record,
+                audio_format=audio_format,
                 report=report,
                 quiet=quiet,
             )

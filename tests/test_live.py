@@ -8,12 +8,13 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from four_bands import FourBands
-from launch import Launched, rtsep, run
+from launch import Launched, rtsep
 from small_model import write_small_model
 from sound_files import make_song, read_song, write_song
 
@@ -22,8 +23,9 @@ from rtsep.io.audio_file import open_audio
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import find_ends
 from rtsep.live.plan import make_plan
+from rtsep.live.recorder import Recording
 from rtsep.live.report import LiveReport, decibels, fall_back
-from rtsep.live.session import LiveJob, Recording, play
+from rtsep.live.session import LiveJob, play
 from rtsep.live.source import FileSource
 from rtsep.live.thread import undisturbed
 from rtsep.separator import load_separator
@@ -44,13 +46,14 @@ def play_song(path: Path, separator: Separator, folder: Path | None = None, **pl
     with open_audio(path) as song:
         ends = find_ends(song, None, "none", None, None)
         laid_out = make_plan(separator.shape, separator.sample_rate, ends.rate, ends.n_channels, 256, **plan)
-        recording = Recording(folder) if folder else None
-        job = LiveJob("small", laid_out, ends, make_desk(separator.stems), song.n_samples, recording)
+        desk = replace(make_desk(separator.stems), recording=bool(folder))
+        recording = Recording(folder or path.parent / "takes", "wav")
+        job = LiveJob("small", laid_out, ends, desk, recording, song.n_samples)
         return play(job, separator, lambda report: None, told.append), told
 
 
 def read_stems(folder: Path) -> Stems:
-    return np.stack([read_song(folder / f"{stem}.wav") for stem in STEMS])
+    return np.stack([read_song(folder / "take-1" / f"{stem}.wav") for stem in STEMS])
 
 
 @pytest.mark.parametrize(("rate", "n_channels"), [(44100, 2), (44100, 1), (32000, 2)])
@@ -112,30 +115,14 @@ def test_the_report_has_what_was_played(tmp_path: Path, model: Path) -> None:
 
 def test_an_interruption_ends_it_well_and_keeps_the_recording(tmp_path: Path, model: Path) -> None:
     path = write_song(tmp_path / "song.wav", make_song(60 * RATE, n_channels=1))
-    options = ("--input-file", path, "--model", model, "--record", tmp_path / "live", *NOWHERE)
+    options = ("--input-file", path, "--model", model, "--record", tmp_path / "live", "--format", "wav", *NOWHERE)
     with Launched("-m", "rtsep.cli", "live", *options) as live:
-        live.wait_for(lambda: any(part.stat().st_size > 2 * RATE for part in tmp_path.glob(".rtsep-*/bass.wav")))
+        live.wait_for(lambda: any(part.stat().st_size > 10 * RATE for part in tmp_path.glob("live/.rtsep-*/bass.wav")))
         live.signal(signal.SIGINT)
         finished = live.finish()
     assert (finished.code, finished.stderr) == (0, "")
     stems = read_stems(tmp_path / "live")
     np.testing.assert_allclose(stems.sum(axis=0), read_song(path)[: stems.shape[1]], atol=1e-5)
-
-
-def test_where_the_recording_finds_no_room_the_sound_goes_on(tmp_path: Path, model: Path) -> None:
-    path = write_song(tmp_path / "song.wav", make_song(3 * RATE))
-    limited = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
-        "from rtsep.cli import main; main(sys.argv[1:])"
-    )
-    options = ("--input-file", path, "--model", model, "--record", tmp_path / "live", *NOWHERE)
-    finished = run("-c", limited, "live", *options)
-    assert finished.code == 2
-    assert finished.seconds > 3
-    while_playing, afterwards = finished.stderr.splitlines()
-    assert "recording has ended" in while_playing
-    assert "cannot be written (File too large)" in afterwards
-    assert not (tmp_path / "live").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 
-from rtsep.commands.console import print_tables, warn
+from rtsep.commands.console import REFUSED, print_tables, warn
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import open_audio
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import Ends, find_ends
+from rtsep.live.keys import Key, keyboard, make_keys
 from rtsep.live.modes import choose_model
 from rtsep.live.plan import make_plan
-from rtsep.live.report import LiveReport, live_table
-from rtsep.live.session import LiveJob, Recording, Show, Tell, play
+from rtsep.live.recorder import Recording
+from rtsep.live.report import Show, Tell
+from rtsep.live.screen import live_table, open_screen
+from rtsep.live.session import LiveJob, play
+from rtsep.live.steering import Changes
 from rtsep.run_report import check_report_path, write_json
 from rtsep.separator import load_separator
 
@@ -39,7 +43,9 @@ class LiveOptions:
     block: int = 256
     reserve: int | None = None
     slices: int = 1
-    recording: Recording | None = None
+    preset: str = ""
+    record: Path | None = None
+    audio_format: str = "flac"
     report: Path | None = None
     quiet: bool = False
 
@@ -59,17 +65,18 @@ def live(options: LiveOptions) -> int:
             model=model,
             plan=plan,
             ends=ends,
-            desk=make_desk(separator.stems, options.hear),
+            desk=replace(make_desk(separator.stems, options.hear, options.preset), recording=bool(options.record)),
             n_samples=_n_samples(options.duration, ends),
-            recording=options.recording,
+            recording=Recording(options.record or Recording.folder, options.audio_format),
         )
-        show, tell = stack.enter_context(_screen(options.quiet))
-        report = play(job, separator, show, tell)
+        changes = Changes()
+        show, tell = stack.enter_context(_screen(options.quiet, make_keys(separator.stems), changes))
+        report = play(job, separator, show, tell, changes)
     if options.report:
         write_json(asdict(report), options.report)
     if not options.quiet:
         print_tables([live_table(report)])
-    return 0
+    return REFUSED if any(take.error for take in report.takes) else 0
 
 
 def _check(options: LiveOptions) -> None:
@@ -92,20 +99,10 @@ def _n_samples(duration: float | None, ends: Ends) -> int | None:
 
 
 @contextmanager
-def _screen(quiet: bool) -> Iterator[tuple[Show, Tell]]:
-    """Where figures and lines go: a table that is redrawn if stderr is a terminal, else the lines alone."""
+def _screen(quiet: bool, keys: tuple[Key, ...], changes: Changes) -> Iterator[tuple[Show, Tell]]:
+    """Where figures and lines go: to a screen with keys if stderr is a terminal, else the lines alone."""
     if quiet or not sys.stderr.isatty():
         yield lambda report: None, warn
         return
-    from rich.console import Console
-    from rich.live import Live
-
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as screen:
-
-        def show(report: LiveReport) -> None:
-            screen.update(live_table(report), refresh=True)
-
-        def tell(message: str) -> None:
-            screen.console.print(f"rtsep: {message}", markup=False, highlight=False)
-
-        yield show, tell
+    with keyboard(keys, changes) as listening, open_screen(keys if listening else ()) as screen:
+        yield screen

@@ -1,44 +1,168 @@
-"""Writes stems to files beside the worker, so that a slow disk makes no deadline be missed."""
+"""Records takes: what was heard from one moment to another, all stems, on a thread of its own beside the sound."""
 
 from __future__ import annotations
 
 import queue
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rtsep.errors import OutputError
+from rtsep.io.names import printable
 from rtsep.io.stem_writers import StemWriters
+from rtsep.live.plan import LivePlan
 from rtsep.live.thread import start_thread
 from rtsep.types import Stems
 
+_TAKE = "take-"
 
-class Recorder:
-    """Hands stems to open `writers` on a thread of its own, in their order, none left out.
 
-    `error` is what stopped the writing, if anything did: the sound goes on without it.
+@dataclass(frozen=True)
+class Recording:
+    """The folder of the takes, which is made with the first, and the format of their files."""
+
+    folder: Path = Path("rtsep-takes")
+    audio_format: str = "flac"
+
+
+@dataclass(frozen=True)
+class Take:
+    """What was recorded into `folder`: `n_samples` from sample `start` of what was heard on; `error` cut it short.
+
+    `n_clipped` samples lay beyond full scale, over all stems and channels, where the format ends there.
     """
 
-    def __init__(self, writers: StemWriters) -> None:
-        self.error: OutputError | None = None
-        self._writers = writers
-        self._waiting: queue.SimpleQueue[Stems | None] = queue.SimpleQueue()
+    folder: str
+    start: int
+    n_samples: int = 0
+    n_clipped: int = 0
+    error: str = ""
+
+
+class Recorder:
+    """Writes stems to takes, without a gap: take-1, take-2, ... in the recording's folder, one file a stem.
+
+    Stems are ready before they are heard: they are kept until then, so that a take has what was heard between `begin`
+    and `end`, to the sample. `takes` are those that have ended; one that the disk has no room for ends by itself, and
+    what was written until then is kept.
+    """
+
+    def __init__(self, recording: Recording, stems: tuple[str, ...], plan: LivePlan) -> None:
+        self.takes: list[Take] = []
+        self._where = recording
+        self._stems = stems
+        self._plan = plan
+        # A second more, as it takes a moment to begin a take.
+        self._n_kept = plan.delay + plan.rate
+        self._kept: deque[Stems] = deque()
+        self._n_pushed = 0
+        self._begun: _OpenTake | None = None  # the last one, as its caller knows it
+        self._n_begun = 0
+        self._open: _OpenTake | None = None  # the one that is being written
+        self._orders: queue.SimpleQueue[Stems | _OpenTake | int | None] = queue.SimpleQueue()
         self._thread = start_thread(self._write, "rtsep-recorder")
+
+    @property
+    def recording(self) -> bool:
+        """Whether a take has begun that has not ended."""
+        return self._begun is not None and not self._begun.error
 
     def push(self, stems: Stems) -> None:
         """Take stems `(n_stems, n, n_channels)`; returns at once."""
-        self._waiting.put(stems)
+        self._orders.put(stems)
+
+    def begin(self, position: int) -> None:
+        """Begin a take with the sample `position` of what is heard. Raises OutputError."""
+        self._n_begun = max(self._n_begun, _last_number(self._where.folder)) + 1
+        folder = self._where.folder / f"{_TAKE}{self._n_begun}"
+        plan = self._plan
+        writers = StemWriters(folder, self._stems, plan.rate, plan.n_channels, self._where.audio_format)
+        self._begun = _OpenTake(writers, Take(printable(folder), position))
+        self._orders.put(self._begun)
+
+    def end(self, position: int) -> None:
+        """End the take before the sample `position`."""
+        self._begun = None
+        self._orders.put(position)
 
     def finish(self) -> None:
-        """Wait until all is written, and make the files appear. Raises OutputError."""
-        self._waiting.put(None)
+        """Write all that is there of a take that has not ended, and wait until it is written."""
+        self._orders.put(None)
         self._thread.join()
-        if self.error:
-            raise self.error
-        self._writers.commit()
 
     def _write(self) -> None:
-        while (stems := self._waiting.get()) is not None:
-            if self.error:
-                continue
-            try:
-                self._writers.write(stems)
-            except OutputError as error:
-                self.error = error
+        while (order := self._orders.get()) is not None:
+            if isinstance(order, _OpenTake):
+                self._open = order
+            elif isinstance(order, int):
+                self._settle(order)
+                self._close()
+            else:
+                self._kept.append(order)
+                self._n_pushed += order.shape[1]
+                self._settle(self._n_pushed - self._n_kept)
+        self._settle(self._n_pushed)
+        self._close()
+
+    def _settle(self, end: int) -> None:
+        """Write what was kept of the samples before `end`, or drop it where there is no take."""
+        start = self._n_pushed - sum(stems.shape[1] for stems in self._kept)
+        while self._kept and start < end:
+            stems = self._kept.popleft()
+            n = min(stems.shape[1], end - start)
+            if n < stems.shape[1]:
+                self._kept.appendleft(stems[:, n:])
+            if self._open:
+                self._open.write(start, stems[:, :n])
+            start += n
+
+    def _close(self) -> None:
+        if self._open:
+            take = self._open.close()
+            if take.n_samples or take.error:
+                self.takes.append(take)
+        self._open = None
+
+
+class _OpenTake:
+    """A take that is being written; after an `error` it takes no more."""
+
+    def __init__(self, writers: StemWriters, take: Take) -> None:
+        self.error = ""
+        self._stack = ExitStack()
+        self._writers = self._stack.enter_context(writers)
+        self._take = take
+
+    def write(self, start: int, stems: Stems) -> None:
+        """Append what of these stems, the first at sample `start`, belongs to the take."""
+        stems = stems[:, max(0, self._take.start - start) :]
+        n = stems.shape[1]
+        if self.error or not n:
+            return
+        try:
+            self._writers.make_room(n)
+            self._writers.write(stems)
+        except OutputError as error:
+            self.error = str(error)
+            return
+        first = self._take.start if self._take.n_samples else max(start, self._take.start)
+        self._take = replace(self._take, start=first, n_samples=self._take.n_samples + n)
+
+    def close(self) -> Take:
+        """Make the files appear, whatever was written of them, if anything was."""
+        take = replace(self._take, n_clipped=sum(self._writers.n_clipped.values()))
+        try:
+            with self._stack:
+                if take.n_samples:
+                    self._writers.commit()
+        except OutputError as error:
+            self.error = str(error)
+            take = replace(take, n_samples=0)
+        return replace(take, error=self.error)
+
+
+def _last_number(folder: Path) -> int:
+    """The highest number of a take that is in the folder; 0 where there is none."""
+    names = [path.name.removeprefix(_TAKE) for path in folder.glob(f"{_TAKE}*")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)

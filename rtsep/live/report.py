@@ -1,19 +1,17 @@
-"""The figures of live sound, while it plays and afterwards: as tables and as JSON."""
+"""The figures of live sound, while it plays and afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, log10
 
 import numpy as np
-from rich.table import Table
 
+from rtsep.live.desk import Desk
 from rtsep.live.plan import LivePlan
+from rtsep.live.recorder import Take
 from rtsep.types import F32
-
-_METER_DB = 48
-_METER_LENGTH = 24
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class LiveReport:
     many chunks lie in each. `dry_seconds` is how long the dry signal was heard in the place of the stems.
     `queue_samples` wait to be separated, `longest_queue_samples` did at the most. `cpu` is processor time of the whole
     process per second of wall time: 1 is one core. `peak_dbfs` is of each stem: on the screen what `fall_back` shows,
-    in the end over all.
+    in the end over all. `desk` is what is set, `takes` are the recordings that have ended.
     """
 
     model: str
@@ -52,6 +50,12 @@ class LiveReport:
     cpu: float
     real_time_priority: str
     peak_dbfs: Mapping[str, float]
+    desk: Desk
+    takes: tuple[Take, ...]
+
+
+Show = Callable[[LiveReport], None]
+Tell = Callable[[str], None]
 
 
 def latency_ms(plan: LivePlan, device_seconds: float, bridge: int) -> dict[str, float]:
@@ -81,38 +85,3 @@ def fall_back(shown: F32, peaks: F32, seconds: float) -> F32:
 def decibels(peak: float) -> float:
     """20 log10 of a magnitude, -inf for silence."""
     return 20 * log10(peak) if peak > 0 else -inf
-
-
-def live_table(report: LiveReport) -> Table:
-    """The report for people, on the screen and at the end."""
-    table = Table(title=f"{report.model}: {report.source} to {report.sink}", show_header=False)
-    for name, value in _lines(report):
-        table.add_row(name, value)
-    for stem, level in report.peak_dbfs.items():
-        table.add_row(stem, f"{_meter(level)} {level:6.1f} dBFS")
-    return table
-
-
-def _lines(report: LiveReport) -> list[tuple[str, str]]:
-    latency = [f"{name.replace('_', ' ')} {ms:.1f} ms" for name, ms in report.latency_ms.items()]
-    compute = ", ".join(f"{name} {ms:.1f}" for name, ms in report.compute_ms.items()) or "nothing yet"
-    return [
-        ("time", f"{report.seconds:.1f} s, {report.sample_rate} Hz, {report.channels} channels"),
-        ("blocks", f"{report.block} samples, {report.reserve_blocks} of them in reserve"),
-        ("latency", ", ".join(latency)),
-        ("compute", f"{compute} ms, deadline {report.deadline_ms:.1f} ms, {report.chunks} chunks"),
-        ("misses", f"{report.misses}, {report.dry_seconds:.2f} s played dry"),
-        ("device", f"{report.underruns} underruns, {report.overruns} overruns{_clocks(report.clock_ppm)}"),
-        ("queue", f"{report.queue_samples} samples to be separated, at most {report.longest_queue_samples}"),
-        ("processor", f"{report.cpu:.2f} cores; real-time priority: {report.real_time_priority or 'yes'}"),
-    ]
-
-
-def _clocks(ppm: float | None) -> str:
-    return "" if ppm is None else f", output's clock {ppm:+.0f} ppm of the input's, made up for"
-
-
-def _meter(level: float) -> str:
-    """A bar from -48 dBFS to full scale."""
-    n = round(_METER_LENGTH * (1 + max(level, -_METER_DB) / _METER_DB))
-    return "█" * min(n, _METER_LENGTH) + "·" * (_METER_LENGTH - n)

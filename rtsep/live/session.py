@@ -6,23 +6,22 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from rtsep.engine.local import warm_up
 from rtsep.errors import DeviceError
 from rtsep.io.audio_device import Exchange
-from rtsep.io.stem_writers import StemWriters
 from rtsep.live.desk import Desk, weights
 from rtsep.live.duplex import Duplex
 from rtsep.live.ends import Ends
 from rtsep.live.mixer import Mixer
 from rtsep.live.modes import too_slow
 from rtsep.live.plan import LivePlan
-from rtsep.live.recorder import Recorder
-from rtsep.live.report import LiveReport, decibels, fall_back, latency_ms
+from rtsep.live.recorder import Recorder, Recording
+from rtsep.live.report import LiveReport, Show, Tell, decibels, fall_back, latency_ms
 from rtsep.live.source import FileSource
+from rtsep.live.steering import Changes, Steering
 from rtsep.live.streams import JoinedStream, Stream, open_stream
 from rtsep.live.thread import collect_young, undisturbed
 from rtsep.live.worker import Ear, Worker
@@ -30,17 +29,6 @@ from rtsep.types import F32, Audio, Separator
 
 _REDRAWS_PER_SECOND = 10
 _JUDGED_SECONDS = 1.5
-Tell = Callable[[str], None]
-Show = Callable[[LiveReport], None]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Where all stems are recorded, and how."""
-
-    folder: Path
-    audio_format: str = "wav"
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +39,8 @@ class LiveJob:
     plan: LivePlan
     ends: Ends
     desk: Desk
+    recording: Recording
     n_samples: int | None = None
-    recording: Recording | None = None
 
 
 @dataclass(frozen=True)
@@ -65,32 +53,35 @@ class _Parts:
     stream: Stream
     worker: Worker
     file: FileSource | None
-    recorder: Recorder | None
+    steering: Steering
     peaks: F32
     device_seconds: float
     began: tuple[float, float]
 
 
-def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveReport:
+def play(job: LiveJob, separator: Separator, show: Show, tell: Tell, changes: Changes | None = None) -> LiveReport:
     """Play until the end, an interruption or the loss of a device; `show` gets the figures ten times a second.
 
-    `tell` gets what goes wrong while the sound goes on, a line at a time. What was recorded is kept, but for
-    a recording that could not be written. Raises RtsepError for what prevents the sound, and for what ended it.
+    `tell` gets what goes wrong while the sound goes on, a line at a time; `changes` of the desk may come at any time.
+    What was recorded is kept. Raises RtsepError for what prevents the sound, and for what ended it.
     """
     with ExitStack() as stack:
-        writers = stack.enter_context(_writers(job.recording, job.plan, separator)) if job.recording else None
         warm_up(separator, job.plan.n_channels)
         mixer = Mixer(weights(job.desk), job.plan.n_channels, job.plan.fade)
         duplex = Duplex(job.plan, mixer)
         file = stack.enter_context(FileSource(job.ends.song)) if job.ends.song else None
+        recorder = Recorder(job.recording, separator.stems, job.plan)
+        stack.callback(recorder.finish)
+        steering = Steering(
+            job.desk, mixer, recorder, changes or Changes(), lambda: duplex.n_exchanged - job.plan.delay
+        )
         stream = open_stream(job.ends, job.plan, _exchange(duplex, job.plan, file))
-        recorder = Recorder(writers) if writers else None
         worker = Worker(separator, job.plan, duplex, Ear(recorder, job.n_samples))
         peaks = np.zeros(len(separator.stems), np.float32)
         with undisturbed(), stream:
             began = time.perf_counter(), time.process_time()
             parts = _Parts(
-                job, separator.stems, duplex, stream, worker, file, recorder, peaks, stream.latency_seconds, began
+                job, separator.stems, duplex, stream, worker, file, steering, peaks, stream.latency_seconds, began
             )
             worker.start()
             try:
@@ -100,8 +91,8 @@ def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveRepo
             finally:
                 stream.stop()
                 worker.finish()
-                if recorder:
-                    recorder.finish()
+    for message in steering.lost_takes():
+        tell(message)
     if error := worker.error or (file.error if file else None):
         raise error
     _note_peaks(parts)
@@ -110,9 +101,9 @@ def play(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> LiveRepo
 
 def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
     """Look after what plays, until its end. Raises DeviceError where the device is lost."""
-    troubles: list[Callable[[], str]] = [lambda: _slowness(parts), lambda: _lost_recording(parts.recorder)]
+    troubles: list[Callable[[], str]] = [lambda: _slowness(parts)]
     shown = np.zeros_like(parts.peaks)
-    while not (_is_over(parts) or parts.worker.error or (parts.file and parts.file.error)):
+    while not (_is_over(parts) or parts.steering.desk.ended or parts.worker.error or (parts.file and parts.file.error)):
         if not parts.stream.active:
             ends = parts.job.ends
             raise DeviceError(f"{ends.source_name} to {ends.sink_name}: the device stopped; connect it and start anew")
@@ -123,7 +114,8 @@ def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
         shown = fall_back(shown, _note_peaks(parts), 1 / _REDRAWS_PER_SECOND)
         show(_report(parts, shown))
         collect_young()
-        time.sleep(1 / _REDRAWS_PER_SECOND)
+        for message in parts.steering.follow(1 / _REDRAWS_PER_SECOND):
+            tell(message)
 
 
 def _is_over(parts: _Parts) -> bool:
@@ -138,10 +130,6 @@ def _slowness(parts: _Parts) -> str:
     if parts.duplex.n_exchanged < _JUDGED_SECONDS * plan.rate:
         return ""
     return too_slow(plan, parts.job.model, parts.worker.computed.percentiles_ms())
-
-
-def _lost_recording(recorder: Recorder | None) -> str:
-    return f"recording has ended: {recorder.error}" if recorder and recorder.error else ""
 
 
 def _note_peaks(parts: _Parts) -> F32:
@@ -179,13 +167,10 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
         longest_queue_samples=worker.longest_queue,
         cpu=processor / wall,
         real_time_priority=worker.priority,
+        desk=parts.steering.desk,
+        takes=parts.steering.takes,
         peak_dbfs={stem: decibels(float(peak)) for stem, peak in zip(parts.stems, peaks, strict=True)},
     )
-
-
-def _writers(recording: Recording, plan: LivePlan, separator: Separator) -> StemWriters:
-    audio_format, overwrite = recording.audio_format, recording.overwrite
-    return StemWriters(recording.folder, separator.stems, plan.rate, plan.n_channels, audio_format, overwrite)
 
 
 def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None) -> Exchange:
