@@ -24,7 +24,7 @@ def jack_server(period: int = PERIOD) -> Iterator[subprocess.Popen[bytes]]:
     before = {key: os.environ.get(key) for key in settings}
     os.environ.update(settings)
     driver = ["-d", "dummy", "-r", str(RATE), "-p", str(period), "-C", "2", "-P", "2"]
-    command = ["jackd", "-n", name, "--no-realtime", "--sync", "--silent", *driver]
+    command = ["jackd", "-n", name, "--sync", "--silent", *driver]
     server = _start(command)
     try:
         _wait_until_ready(server)
