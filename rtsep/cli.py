@@ -137,16 +137,26 @@ def evaluate(
 
 
 @bench.command()
-def rtf(
-    quick: Annotated[bool, typer.Option("--quick", help="End within 40 s.")] = False,
+def scaling(
+    ranks: Annotated[str, typer.Option(help="Numbers of ranks.")] = "1,2,4",
+    model: Annotated[list[str] | None, typer.Option(help="A model's name or file; may come several times.")] = None,
+    song: Annotated[Path | None, typer.Option(help="Three synthetic minutes if not given.")] = None,
+    repeats: Annotated[int, typer.Option(help="Runs of each; medians are told.")] = 3,
+    launcher: Annotated[str, typer.Option(help="What starts ranks, as in 'mpirun --hostfile HOSTS'.")] = "mpirun",
+    cores: Annotated[int | None, typer.Option(help="That all ranks share; this machine's if not given.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw them into this PNG.")] = None,
 ) -> Task:
-    """Real-time factor, start-up and memory over ranks."""
+    """Real-time factor, speed-up, efficiency, idle share, messages, start-up and memory over ranks."""
 
     def task() -> int:
-        from rtsep.commands.bench_rtf import bench_rtf
+        from rtsep.commands.bench_scaling import ScalingOptions, bench_scaling, parse_ranks
 
-        return bench_rtf(quick, json)
+        models = tuple(model or ["cqt-sparse"])
+        chosen = ScalingOptions(
+            models, parse_ranks(ranks), song, repeats=max(1, repeats), launcher=launcher, cores=cores
+        )
+        return bench_scaling(chosen, json, plot)
 
     return task
 
