@@ -32,7 +32,8 @@ class Latency:
 class RankShare:
     """What one rank did: chunks, seconds spent on them and on messages, its share of all chunks, and its peak memory.
 
-    `idle_share` is the share of the time after start-up in which it had neither a chunk nor a message at hand.
+    `idle_share` is the share of the time after start-up in which it had neither a chunk nor a message at hand; `fate`
+    is "died" or "stalled" for a rank that did not see the end, whose figures are 0.
     """
 
     rank: int
@@ -42,6 +43,8 @@ class RankShare:
     idle_share: float
     share: float
     peak_memory_mb: float
+    unshared_memory_mb: float
+    fate: str
 
 
 @dataclass(frozen=True)
@@ -156,15 +159,23 @@ def _share(rank: int, own: Sequence[float], n_chunks: int, record: RankRecord, w
         idle_share=max(0.0, 1 - (busy + record.message_seconds) / wall_seconds),
         share=len(own) / max(1, n_chunks),
         peak_memory_mb=record.peak_bytes / MB,
+        unshared_memory_mb=record.unshared_bytes / MB,
+        fate=record.fate,
     )
 
 
 def rank_table(shares: Sequence[RankShare]) -> Table:
     """What each rank did, for people."""
-    table = Table("rank", "chunks", "share", "busy s", "messages s", "idle", "peak MB")
+    table = Table("rank", "chunks", "share", "busy s", "messages s", "idle", "peak MB", "own MB")
     for share in shares:
         seconds = (f"{share.busy_seconds:.2f}", f"{share.message_seconds:.2f}")
-        shown = (f"{share.share:.0%}", *seconds, f"{share.idle_share:.0%}", f"{share.peak_memory_mb:.0f}")
+        memory = (f"{share.peak_memory_mb:.0f}", f"{share.unshared_memory_mb:.0f}")
+        shown = (
+            f"{share.share:.0%}",
+            *seconds,
+            f"{share.idle_share:.0%}",
+            *(memory if not share.fate else (share.fate, "")),
+        )
         table.add_row(str(share.rank), str(share.chunks), *shown)
     return table
 

@@ -19,6 +19,7 @@ Audio = NDArray[np.float32]
 Stems = NDArray[np.float32]
 F32 = NDArray[np.float32]
 C64 = NDArray[np.complex64]
+Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

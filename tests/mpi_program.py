@@ -14,9 +14,10 @@ import numpy as np
 from four_bands import FourBands
 
 from rtsep.commands.console import guarded
-from rtsep.engine.crew import Crew, Order, run_ranks
+from rtsep.engine.crew import Crew, run_ranks
 from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import heed_signals, world_rank, world_size
+from rtsep.engine.worker import Order
 from rtsep.errors import AudioError, ModelError
 from rtsep.types import Audio, Engine, Stems
 

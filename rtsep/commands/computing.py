@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rtsep.commands.console import guarded, warn
 from rtsep.engine.local import LocalEngine
-from rtsep.engine.process import RankRecord, peak_memory_bytes, world_size
+from rtsep.engine.process import RankRecord, dead_at_start, own_record, world_size
 from rtsep.errors import OptionError
 from rtsep.file_job import FileJob, StartEngine
 from rtsep.types import Engine, Separator
 
 if TYPE_CHECKING:
-    from rtsep.engine.crew import Crew, Order
+    from rtsep.engine.crew import Crew
+    from rtsep.engine.worker import Order
     from rtsep.separator import ModelSeparator
 
 _PATIENCE_SECONDS = 4.0  # a start with kernels that are compiled takes two
@@ -60,12 +61,15 @@ def _alone(options: RunOptions, work: Work) -> int:
             return LocalEngine(separator)
 
         conclude = work(lambda: _load(options), start_engine)
-    return conclude({0: RankRecord(peak_memory_bytes())})
+    dead = dead_at_start()
+    if dead:
+        warn(f"rank {', '.join(map(str, dead))} died before MPI was up; rank 0 went on alone")
+    return conclude({0: own_record()} | {rank: RankRecord(fate="died") for rank in dead})
 
 
 def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
     """Rank 0's part: the work, with the others there as long as it takes."""
-    from rtsep.engine.crew import Order
+    from rtsep.engine.worker import Order
 
     job = options.job
 
@@ -81,7 +85,10 @@ def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
             return engine
 
         conclude = work(load, start_engine)
-    return conclude(crew.records or {0: RankRecord(peak_memory_bytes())})
+    for rank, record in crew.records.items():
+        if record.fate:
+            warn(f"rank {rank} {record.fate}; others computed what it had")
+    return conclude(crew.records)
 
 
 @contextmanager

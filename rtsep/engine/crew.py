@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from rtsep.engine.local import warm_up
-from rtsep.engine.mpi import MpiEngine, connect, serve
-from rtsep.engine.process import INTERRUPTED, RankRecord, Terminated
-from rtsep.engine.waiting import barrier, broadcast
+from rtsep.engine.joining import connect
+from rtsep.engine.line import PeerLost
+from rtsep.engine.mpi import MpiEngine
+from rtsep.engine.process import INTERRUPTED, RankRecord, Terminated, own_record, seconds_since_start, survives_deaths
+from rtsep.engine.remote import RankFailed, RemoteWorker
+from rtsep.engine.waiting import barrier, nap
+from rtsep.engine.worker import Order, follow
 from rtsep.errors import RtsepError
 from rtsep.types import Separator
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from rtsep.sparse.coder import Solver
-
-_GO_HOME, _PREPARE = "", "prepare"
+STALL_SECONDS = 5.0
+_READY_SECONDS = 10.0
+_IMPORT_SECONDS = 30.0
+_WAKE_SECONDS = 2.0
 _FAREWELL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a worker has to know: the model and the solver to load, and the most channels that a chunk will have."""
-
-    model: str
-    solver: Solver
-    n_channels: int
 
 
 class Crew:
     """Rank 0's hold on the other ranks, which hear it and wait; at the end of the `with` block they are dismissed.
 
-    `dismissed` is False afterwards where that was not possible in good order: when the launcher ends the job, after an
-    interruption while they were being told something, or an error that nobody foresaw. The job ends by force then.
+    `records` tells afterwards how all ranks fared. Nobody is `dismissed` where the launcher is ending the job anyway.
     """
 
     def __init__(self, comm: MPI.Intracomm) -> None:
-        self._comm = comm
-        self._all_hear = True
+        self._remote = [RemoteWorker(comm, rank) for rank in range(1, comm.size)]
         self._engine: MpiEngine | None = None
-        self.dismissed = False
         self.records: dict[int, RankRecord] = {}
+        self.dismissed = False
 
     def __enter__(self) -> Self:
         return self
@@ -57,57 +51,114 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        foreseen = error is None or isinstance(error, RtsepError | KeyboardInterrupt)
-        if not (foreseen and self._all_hear) or isinstance(error, Terminated):
+        if isinstance(error, Terminated):
             return
-        if self._engine is None:
-            broadcast(self._comm, _GO_HOME)
-        else:
-            self.records = self._engine.close()
+        if self._engine:
+            self._engine.close()
+        self._dismiss()
         self.dismissed = True
+        self.records = {0: own_record(sum(worker.message_seconds for worker in self._remote))}
+        self.records |= {worker.rank: worker.record for worker in self._remote}
 
     def prepare(self) -> None:
         """There will probably be work: have the others import what it takes while rank 0 does."""
-        self._all_hear = False
-        broadcast(self._comm, _PREPARE)
-        self._all_hear = True
+        for worker in self._remote:
+            worker.tell({"word": "prepare"})
 
-    def start(self, order: Order, separator: Separator) -> MpiEngine:
-        """Have the others load and warm up what rank 0 has loaded and compiled; returns when all are ready."""
-        self._all_hear = False
-        broadcast(self._comm, json.dumps(asdict(order)))
-        self._engine = MpiEngine(self._comm, separator, order.n_channels)
-        barrier(self._comm)
-        self._all_hear = True
+    def start(self, order: Order, separator: Separator, stall_seconds: float = STALL_SECONDS) -> MpiEngine:
+        """Have the others load and warm up what rank 0 has loaded and compiled; returns when all are ready.
+
+        That is not waited for longer than 10 s, or as long as rank 0 took: a rank that is late joins when it is ready.
+        """
+        for worker in self._remote:
+            worker.tell({"word": "serve", "order": asdict(order)})
+        self._engine = MpiEngine(self._remote, separator, order.max_channels, stall_seconds)
+        self._engine.await_ready(max(_READY_SECONDS, seconds_since_start()))
         return self._engine
+
+    @property
+    def left_behind(self) -> list[RemoteWorker]:
+        """Those that are alive and have not gone."""
+        return [worker for worker in self._remote if not (worker.gone or worker.lost)]
+
+    def _dismiss(self) -> None:
+        """Send all home. Who has stalled is not waited for, but woken up if it was stopped."""
+        for worker in self._remote:
+            worker.tell({"word": "go home"})
+        at_work = self._engine and all(worker.ready or worker.lost for worker in self._remote)
+        patience = self._engine.patience if self._engine and at_work else _IMPORT_SECONDS
+        self._await_farewells(patience, lambda: [worker for worker in self.left_behind if not worker.stalled])
+        for worker in self.left_behind:
+            worker.stalled = True
+            worker.signal(signal.SIGCONT)
+        self._await_farewells(_WAKE_SECONDS, lambda: self.left_behind)
+        for worker in self._remote:
+            if worker.gone:
+                worker.close()
+
+    def _await_farewells(self, seconds: float, awaited: Callable[[], Iterable[RemoteWorker]]) -> None:
+        deadline = time.monotonic() + seconds
+        while (waiting := awaited()) and time.monotonic() < deadline:
+            nap()
+            for worker in waiting:
+                with suppress(RtsepError, RankFailed):  # it goes home all the same
+                    worker.listen()
 
 
 def run_ranks(lead: Callable[[Crew], int], prepare: Callable[[], None], load: Callable[[Order], Separator]) -> NoReturn:
     """Run `lead` on rank 0, and on the others what it tells them; the job ends with the exit code of `lead`.
 
-    `lead` itself says what goes wrong and is foreseen. Anything else that is raised, on any rank, ends all of them at
-    once, with that rank's traceback.
+    `lead` itself says what goes wrong and is foreseen. Anything else that is raised, on any rank, ends all of them,
+    with the traceback of the first.
     """
     comm = connect()
     try:
         if comm.rank == 0:
-            crew = Crew(comm)
-            code = lead(crew)
-            if crew.dismissed:
-                leave(comm, code)
-            end_at_once(code)
-        _work(comm, prepare, load)
+            _lead(comm, lead)
+        follow(comm, prepare, load)
         leave(comm, 0)
     except KeyboardInterrupt:
         end_at_once(INTERRUPTED)
-    except RtsepError as error:
-        print(f"rtsep: rank {comm.rank}: {error}", file=sys.stderr, flush=True)
-        comm.Abort(2)
+    except PeerLost:
+        _end_without_rank_0(comm)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
         comm.Abort(1)
     raise AssertionError("Abort has returned")
+
+
+def _lead(comm: MPI.Intracomm, lead: Callable[[Crew], int]) -> NoReturn:
+    """Rank 0's part of `run_ranks`."""
+    crew = Crew(comm)
+    try:
+        code = lead(crew)
+    except RankFailed as error:
+        print(error, file=sys.stderr, end="", flush=True)
+        code = 1
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    if not crew.dismissed:
+        end_at_once(code)
+    if crew.left_behind and not (
+        survives_deaths() and all(worker.signal(signal.SIGKILL) for worker in crew.left_behind)
+    ):
+        comm.Abort(code)
+    leave(comm, code)
+
+
+def _end_without_rank_0(comm: MPI.Intracomm) -> NoReturn:
+    """End this rank, and if it is the first that lives, say why."""
+    from mpi4py import MPI
+
+    failed = comm.Get_failed()
+    dead = MPI.Group.Translate_ranks(failed, list(range(failed.size)), comm.Get_group())
+    first = min(set(range(comm.size)) - set(dead))
+    if comm.rank == first:
+        print("rtsep: rank 0 died, and with it the job; nothing was written", file=sys.stderr, flush=True)
+        time.sleep(_FAREWELL_SECONDS)  # mpirun takes several bad exit codes at a time for a crash of its own
+    end_at_once(int(comm.rank == first))
 
 
 def leave_together(say: Callable[[], None], code: int) -> NoReturn:
@@ -118,28 +169,18 @@ def leave_together(say: Callable[[], None], code: int) -> NoReturn:
     leave(comm, code if comm.rank == 0 else 0)
 
 
-def _work(comm: MPI.Intracomm, prepare: Callable[[], None], load: Callable[[Order], Separator]) -> None:
-    """What every rank but 0 does: wait for an order, load and warm up, serve until dismissed."""
-    text = broadcast(comm)
-    if text == _PREPARE:
-        prepare()
-        text = broadcast(comm)
-    if text == _GO_HOME:
-        return
-    order = Order(**json.loads(text))
-    separator = load(order)
-    warm_up(separator, order.n_channels)
-    barrier(comm)
-    serve(comm, separator, order.n_channels)
-
-
 def leave(comm: MPI.Intracomm, code: int) -> NoReturn:
-    """End this process when all ranks have come this far."""
+    """End this process; all ranks that live have to come here.
+
+    Where the launcher survives deaths no rank waits for another, as MPI's own end at times hangs after deaths (Open MPI
+    5.0), and is not asked for. Elsewhere the launcher takes an end without it for a crash.
+    """
     from mpi4py import MPI
 
-    barrier(comm)
     rank = comm.rank
-    MPI.Finalize()
+    if not survives_deaths():
+        barrier(comm)
+        MPI.Finalize()
     if rank == 0 and code:
         # mpirun adds a banner of its own to a code other than 0, unless the other ranks are gone already.
         time.sleep(_FAREWELL_SECONDS)

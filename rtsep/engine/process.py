@@ -17,16 +17,21 @@ _SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 _RANK = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
+DEAD_RANKS = "RTSEP_DEAD_RANKS"  # set for a rank 0 that started again, alone
 _GRACE_SECONDS = 0.2
 _IMPORTED = time.monotonic()
 
 
 @dataclass(frozen=True)
 class RankRecord:
-    """What a rank did besides computing: its peak memory, and the seconds that it spent on messages."""
+    """What a rank did besides computing: its peak memory, what of its memory is shared with no other process in the end
+    (USS), the seconds that it spent on messages; `fate` is "died" or "stalled" where all is not known of it.
+    """
 
-    peak_bytes: int
+    peak_bytes: int = 0
+    unshared_bytes: int = 0
     message_seconds: float = 0.0
+    fate: str = ""
 
 
 class Terminated(KeyboardInterrupt):
@@ -52,6 +57,38 @@ def on_one_host(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether Open MPI's launcher says that all ranks are on this machine."""
     size = environment.get("OMPI_COMM_WORLD_SIZE")
     return size is not None and size == environment.get("OMPI_COMM_WORLD_LOCAL_SIZE")
+
+
+def survives_deaths(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether Open MPI's launcher goes on when a rank dies: `mpirun --with-ft ulfm`."""
+    return environment.get("OMPI_MCA_mpi_ft_enable", "0").lower() in ("1", "true", "yes")
+
+
+def dead_siblings() -> list[int]:
+    """Ranks that have died, those not started yet included; only known where all are on this machine."""
+    if not on_one_host():
+        return []
+    launcher = os.getppid()
+    try:
+        children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    except OSError:
+        return []
+    alive = {_rank_of(pid) for pid in children}
+    return sorted(set(range(world_size())) - alive)
+
+
+def _rank_of(pid: str) -> int:
+    """The rank of a process, by its environment; -1 for one that has none, or is dead."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
+    except OSError:
+        return -1
+    return _first_number(dict(word.split("=", 1) for word in words if "=" in word), _RANK, default=-1)
+
+
+def dead_at_start(environment: Mapping[str, str] = os.environ) -> list[int]:
+    """Ranks whose death before MPI was up is why this process, rank 0 of them, is alone."""
+    return [int(rank) for rank in environment.get(DEAD_RANKS, "").split(",") if rank]
 
 
 def use_one_thread() -> None:
@@ -95,6 +132,20 @@ def peak_memory_bytes() -> int:
     except (OSError, IndexError):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def unshared_bytes() -> int:
+    """Memory that this process shares with no other (USS); 0 where Linux does not tell it."""
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
+
+
+def own_record(message_seconds: float = 0.0) -> RankRecord:
+    """That of this process."""
+    return RankRecord(peak_memory_bytes(), unshared_bytes(), message_seconds)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.engine.crew import end_at_once, leave
-from rtsep.engine.mpi import connect
+from rtsep.engine.joining import connect
 from rtsep.engine.process import INTERRUPTED
 from rtsep.engine.waiting import barrier, settle
 from rtsep.errors import RtsepError

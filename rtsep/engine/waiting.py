@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from rtsep.engine.process import Terminated
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 _SHORTEST_NAP = 0.0001
 _LONGEST_NAP = 0.002
-_TEXT_BYTES = 1 << 14
 _LAUNCHER = os.getppid()
 
 
@@ -31,21 +29,17 @@ def nap(seconds: float = _SHORTEST_NAP) -> None:
     time.sleep(seconds)
 
 
-def settle(request: MPI.Request) -> None:
-    """Wait until `request` is complete, in naps that grow: what comes late costs 1 % of a core."""
+def wait_until(done: Callable[[], bool]) -> None:
+    """Ask until it is, in naps that grow: what comes late costs 1 % of a core."""
     seconds = _SHORTEST_NAP
-    while not request.Test():
+    while not done():
         nap(seconds)
         seconds = min(2 * seconds, _LONGEST_NAP)
 
 
-def broadcast(comm: MPI.Comm, text: str = "") -> str:
-    """Rank 0's `text` on every rank; at most 16 KiB of UTF-8."""
-    line = np.frombuffer(text.encode().ljust(_TEXT_BYTES), np.uint8).copy()
-    if line.size != _TEXT_BYTES:
-        raise ValueError(f"text of {line.size} bytes: at most {_TEXT_BYTES} can be broadcast")
-    settle(comm.Ibcast(line))
-    return line.tobytes().decode().rstrip(" ")
+def settle(request: MPI.Request) -> None:
+    """Wait until `request` is complete."""
+    wait_until(request.Test)
 
 
 def barrier(comm: MPI.Comm) -> None:

@@ -1,0 +1,155 @@
+"""Rank 0's view of another rank: what it was told, what it holds, and whether it is dead, or silent for too long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from rtsep.engine.line import Line, PeerLost, Word, noticing_death
+from rtsep.engine.process import RankRecord
+from rtsep.engine.schedule import Pace
+from rtsep.engine.slots import SLOTS, Slot
+from rtsep.errors import RtsepError
+from rtsep.types import Chunk, ChunkResult, Separator
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+T = TypeVar("T")
+
+
+class RankFailed(Exception):
+    """An error that nobody foresaw, on another rank; the message is its traceback."""
+
+
+class RemoteWorker:
+    """Another rank as a `schedule.Worker`. It computes in the order it is handed: only the oldest slot is looked at.
+
+    `lost`: it is dead. `stalled`: it has not answered for longer than the pace allows; it is handed nothing until it
+    does, and that answer is thrown away. `gone`: it has said that it leaves, and left its `record`.
+    """
+
+    def __init__(self, comm: MPI.Comm, rank: int) -> None:
+        self.rank = rank
+        self.ready = self.lost = self.stalled = self.gone = False
+        self._record = RankRecord()
+        self.message_seconds = 0.0
+        self._comm = comm
+        self._line = Line(comm, rank)
+        self._here: Word = {}
+        self._idle: deque[Slot] = deque()
+        self._held: deque[tuple[Slot, int | None]] = deque()
+        self._since = time.monotonic()
+        self._pace = Pace(0.0)
+
+    @property
+    def room(self) -> int:
+        return SLOTS if self.ready and not (self.lost or self.stalled or self.gone) else 0
+
+    @property
+    def load(self) -> int:
+        return len(self._held)
+
+    @property
+    def record(self) -> RankRecord:
+        """What it said of itself when it left, and what became of it."""
+        return replace(self._record, fate="died" if self.lost else "stalled" if self.stalled else "")
+
+    def tell(self, word: Word) -> None:
+        self._ask(lambda: self._line.say(word))
+
+    def equip(self, separator: Separator, max_channels: int, pace: Pace) -> None:
+        """Make ready for chunks, as the worker does; `pace` is that of all workers together."""
+        self._idle = deque(Slot(self._comm, self.rank, tag, separator, max_channels) for tag in range(SLOTS))
+        self._pace = pace
+
+    def listen(self) -> None:
+        """Take in what it says. Raises RtsepError or RankFailed where that is why it cannot work."""
+        word = self._ask(self._line.hear)
+        if word is not None:
+            self._understand(word)
+
+    def hand(self, chunk: Chunk) -> None:
+        started = time.perf_counter()
+        slot = self._idle.popleft()
+        if not self._held:
+            self._since = time.monotonic()
+        self._held.append((slot, chunk.index))
+        slot.chunk.fill(chunk.index, chunk.samples)
+        self._ask(slot.listen)
+        self._ask(slot.send)
+        self.message_seconds += time.perf_counter() - started
+
+    def collect(self) -> ChunkResult | None:
+        self.listen()
+        if not self._held or not self._ask(self._held[0][0].arrived):
+            return None
+        return self._take_oldest()
+
+    def give_up(self) -> list[int]:
+        if not self.lost and (not self._held or time.monotonic() - self._since < self._pace.too_long):
+            return []
+        self.stalled = not self.lost
+        given_up = [index for _, index in self._held if index is not None]
+        self._held = deque((slot, None) for slot, _ in self._held)
+        return given_up
+
+    def close(self) -> None:
+        """Bring the messages to rest, once it has said that it leaves."""
+        for slot in (*self._idle, *(slot for slot, _ in self._held)):
+            self._ask(slot.close)
+        self._ask(self._line.close)
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Send its process a signal; False where that runs on another host or has not said where."""
+        if self._here.get("host") != socket.gethostname():
+            return False
+        os.kill(self._here["pid"], number)
+        return True
+
+    def _understand(self, word: Word) -> None:
+        kind = word["word"]
+        if kind == "here":
+            self._here = word
+        self.ready = kind == "ready" or (kind == "bye" and self.ready)
+        self.gone = kind == "bye"
+        if kind == "bye":
+            self._record = RankRecord(**word["record"])
+        elif kind == "refused":
+            raise RtsepError(f"rank {self.rank}: {word['text']}")
+        elif kind == "failed":
+            raise RankFailed(word["text"])
+
+    def _take_oldest(self) -> ChunkResult | None:
+        """What it answered in its oldest slot, which is idle again; None if the chunk was given up before."""
+        started = time.perf_counter()
+        slot, index = self._held.popleft()
+        self._ask(slot.sent)  # it is: what is answered has arrived
+        self._idle.append(slot)
+        now = time.monotonic()
+        self._pace.add(now - self._since)
+        self._since = now
+        self.stalled = False
+        if index is None:
+            return None
+        stems = slot.stems
+        result = ChunkResult(index, stems.samples.copy(), self.rank, float(stems.header["compute_seconds"]))
+        self.message_seconds += time.perf_counter() - started
+        return result
+
+    def _ask(self, what: Callable[[], T]) -> T | None:
+        """The answer of MPI; None, and its death noted, if it is dead: then MPI is asked nothing more about it."""
+        if self.lost:
+            return None
+        try:
+            with noticing_death():
+                return what()
+        except PeerLost:
+            self.lost = True
+            return None

@@ -1,0 +1,136 @@
+"""What every rank but 0 does: hear what is to be computed, make ready, compute until dismissed; rank 0 has the say."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from rtsep.engine.line import Line, PeerLost, Word, noticing_death
+from rtsep.engine.local import compute, warm_up
+from rtsep.engine.process import own_record
+from rtsep.engine.slots import SLOTS, Slot
+from rtsep.engine.waiting import wait_until
+from rtsep.errors import RtsepError
+from rtsep.types import Chunk, Separator
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+    from rtsep.sparse.coder import Solver
+
+_TEXT_CHARACTERS = 2000  # as JSON they fit a word, whatever they are
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker has to know: the model and the solver to load, and the most channels of the chunks to come."""
+
+    model: str
+    solver: Solver
+    max_channels: int
+
+
+class _Dismissed(Exception):
+    """Rank 0 says that this was all."""
+
+
+@dataclass
+class _Desk:
+    """What a worker holds: its slots, the oldest first, and the seconds that messages took."""
+
+    slots: deque[Slot] = field(default_factory=deque)
+    message_seconds: float = 0.0
+
+
+def follow(comm: MPI.Comm, prepare: Callable[[], None], load: Callable[[Order], Separator]) -> None:
+    """Do what rank 0 says until it says that this was all; what goes wrong it is told. Raises PeerLost if it dies."""
+    line = Line(comm, 0)
+    line.say_and_see_off({"word": "here", "pid": os.getpid(), "host": socket.gethostname()})
+    desk = _Desk()
+    try:
+        with noticing_death():
+            _work(comm, line, desk, prepare, load)
+    except _Dismissed:
+        pass
+    except PeerLost:
+        raise
+    except RtsepError as error:
+        _tell_and_wait(line, {"word": "refused", "text": str(error)[:_TEXT_CHARACTERS]})
+    except Exception:
+        _tell_and_wait(line, {"word": "failed", "text": traceback.format_exc()[-_TEXT_CHARACTERS:]})
+    with noticing_death():
+        for slot in desk.slots:
+            slot.close()
+        line.say_and_see_off({"word": "bye", "record": asdict(own_record(desk.message_seconds))})
+        line.close()
+
+
+def _work(
+    comm: MPI.Comm, line: Line, desk: _Desk, prepare: Callable[[], None], load: Callable[[Order], Separator]
+) -> None:
+    """From the first order to the dismissal, which is raised."""
+    word = _wait(line)
+    if word["word"] == "prepare":
+        prepare()
+        word = _wait(line)
+    order = Order(**word["order"])
+    separator = load(order)
+    warm_up(separator, order.max_channels)
+    desk.slots.extend(Slot(comm, 0, tag, separator, order.max_channels) for tag in range(SLOTS))
+    for slot in desk.slots:
+        slot.listen()
+    line.say_and_see_off({"word": "ready"})
+    while True:
+        wait_until(lambda: _hear(line) is not None or desk.slots[0].arrived())
+        _answer(desk, separator, comm.rank)
+
+
+def _answer(desk: _Desk, separator: Separator, rank: int) -> None:
+    """Compute the oldest slot's chunk; see the stems off, as a large message takes both ends to get away."""
+    slot = desk.slots[0]
+    result = compute(separator, Chunk(int(slot.chunk.header["index"]), slot.chunk.samples), rank)
+    started = time.perf_counter()
+    slot.stems.fill(result.index, result.stems)
+    slot.stems.header["compute_seconds"] = result.compute_seconds
+    slot.listen()
+    slot.send()
+    wait_until(slot.sent)
+    desk.slots.rotate(-1)
+    desk.message_seconds += time.perf_counter() - started
+
+
+def _tell_and_wait(line: Line, word: Word) -> None:
+    """Say what is wrong, and wait to be dismissed."""
+    line.say_and_see_off(word)
+    try:
+        while True:
+            _wait(line)
+    except _Dismissed:
+        pass
+
+
+def _wait(line: Line) -> Word:
+    """The next word of rank 0. Raises _Dismissed if that is it."""
+    heard: list[Word] = []
+
+    def hear() -> bool:
+        if word := _hear(line):
+            heard.append(word)
+        return bool(heard)
+
+    wait_until(hear)
+    return heard[0]
+
+
+def _hear(line: Line) -> Word | None:
+    """The next word of rank 0, if there is one. Raises _Dismissed if that is it."""
+    word = line.hear()
+    if word and word["word"] == "go home":
+        raise _Dismissed
+    return word
