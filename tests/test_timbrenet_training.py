@@ -1,15 +1,18 @@
 """Training a TimbreNet: examples tell a filter's error; it learns, goes on where it stopped, and says what it lacks."""
 
+import copy
 import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import demo_song
 import numpy as np
 import pytest
 import soundfile
+import torch
 from small_timbrenet import CQT_SPEC, SIZES, STFT_SPEC
 
 import rtsep
@@ -18,7 +21,7 @@ from rtsep.sparse.ranks import ONE_RANK
 from rtsep.timbrenet.features import Features, band_views
 from rtsep.timbrenet.separator import TimbreSeparator
 from rtsep.training.curves import read_curve
-from rtsep.training.fit_timbrenet import fit_timbrenet, learning_rate
+from rtsep.training.fit_timbrenet import begin, evaluate, fit_timbrenet, learning_rate, put_in_order
 from rtsep.training.run_folder import RunFolder
 from rtsep.training.timbre_data import Drawer, analyze_stems, drawing, make_example
 from rtsep.training.timbre_recipe import Schedule, read_timbre_recipe
@@ -189,6 +192,20 @@ def test_order_free_training_learns_too(data, recipe):
     fit_timbrenet(replace(recipe, schedule=schedule), data, "cpu", 1, silent, run)
     curve = read_curve(run.path / "timbrenet.csv")
     assert curve["held_out_loss"][-1] < curve["held_out_loss"][0]
+
+
+def test_outputs_whose_order_was_free_are_put_into_the_one_that_fits_best(data, recipe):
+    mixer, _ = recipe.mixers(recipe.sources(data))
+    examples = Drawer(mixer, recipe.spec, recipe.sizes).draw(0)
+    network = begin(recipe, torch.device("cpu")).average
+    fixed = []
+    for order in permutations(range(4)):
+        other = copy.deepcopy(network)
+        other.mix.weight.copy_(network.mix.weight[list(order)])
+        fixed.append(evaluate(other, recipe.schedule, examples))
+    put_in_order(network, recipe.schedule, examples)
+    assert evaluate(network, recipe.schedule, examples) == pytest.approx(min(fixed), rel=1e-6)
+    assert max(fixed) > min(fixed) + 1e-3
 
 
 def test_learning_rate_rises_and_falls():

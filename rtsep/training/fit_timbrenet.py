@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rtsep.errors import OptionError
 from rtsep.tensor_file import Arrays
-from rtsep.timbrenet.losses import fixed_order, order_free, pair_losses
+from rtsep.timbrenet.losses import best_pairing, fixed_order, order_free, pair_losses
 from rtsep.timbrenet.model import TimbreModel
 from rtsep.timbrenet.network import TimbreNet, export
 from rtsep.training.fit_dictionary import Progress
@@ -69,6 +69,8 @@ def fit_timbrenet(
             curve.append((epoch + 1, loss, held_out))
             progress(STAGE, (epoch + 1) / schedule.epochs, f"epoch {epoch + 1}: {loss:.2f}, held out {held_out:.2f}")
             keeper.keep(STAGE, _state(learner, curve))
+    if schedule.sharpness is not None:
+        put_in_order(learner.average, schedule, validation)
     notes = {"recipe": recipe.text, "loss": curve[-1][1], "held_out_loss": curve[-1][2], "epochs": len(curve)}
     return TimbreModel(recipe.stems, SAMPLE_RATE, recipe.spec, recipe.sizes, export(learner.average), notes)
 
@@ -104,6 +106,15 @@ def evaluate(network: TimbreNet, schedule: Schedule, examples: Iterable[Example]
         return float(np.mean([_loss(network, schedule, stack([example])).item() for example in examples]))
 
 
+@torch.no_grad()
+def put_in_order(network: TimbreNet, schedule: Schedule, examples: Iterable[Example]) -> None:
+    """Make output i the one for stem i where training left the order free: as fits all examples together best."""
+    losses = torch.stack([_pair_losses(network, schedule, stack([example])).mean(0) for example in examples])
+    outputs = best_pairing(losses.mean(0, keepdim=True))[0].argsort()
+    network.mix.weight.copy_(network.mix.weight[outputs])
+    network.mix_bias.copy_(network.mix_bias[:, :, outputs])
+
+
 def _epoch(learner: Learner, schedule: Schedule, epoch: int, examples: Iterator[Example], progress: Progress) -> float:
     """Mean loss of the steps of an epoch."""
     n_steps = schedule.steps_an_epoch
@@ -133,12 +144,16 @@ def _step(learner: Learner, schedule: Schedule, step: int, batch: Example) -> fl
 
 
 def _loss(network: TimbreNet, schedule: Schedule, batch: Example) -> Tensor:
+    losses = _pair_losses(network, schedule, batch)
+    return fixed_order(losses) if schedule.sharpness is None else order_free(losses, schedule.sharpness)
+
+
+def _pair_losses(network: TimbreNet, schedule: Schedule, batch: Example) -> Tensor:
     device = network.mix_bias.device
     features, mixture, cross, power = (torch.from_numpy(getattr(batch, f.name)).to(device) for f in fields(Example))
     with torch.autocast(device.type, torch.bfloat16, enabled=schedule.mixed_precision):
         filters = network(features)
-    losses = pair_losses(filters, mixture, cross, power)
-    return fixed_order(losses) if schedule.sharpness is None else order_free(losses, schedule.sharpness)
+    return pair_losses(filters, mixture, cross, power)
 
 
 @torch.no_grad()
