@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtsep.errors import OptionError
 from rtsep.io.audio_device import Device, find_device
@@ -17,7 +17,8 @@ _PAIR = 2
 class Ends:
     """An input device or an open `song`; an output device or none; the rate in Hz and the channels to separate.
 
-    `n_played` are the output's channels: as many as are separated, or more of them where those are one.
+    `n_played` are the output's channels: as many as are separated, or more of them where those are one; with `apart`
+    as many for each stem.
     """
 
     song: AudioReader | None
@@ -26,6 +27,7 @@ class Ends:
     rate: int
     n_channels: int
     n_played: int
+    apart: bool = False
 
     @property
     def source_name(self) -> str:
@@ -61,6 +63,18 @@ def find_ends(
     source = find_device(wanted_input, "input")
     n_channels = channels or min(_PAIR, source.n_channels, output.n_channels if output else _PAIR)
     return Ends(None, source, output, rate or source.rate, n_channels, _n_played(output, n_channels))
+
+
+def stems_apart(ends: Ends, n_stems: int) -> Ends:
+    """The same ends with outputs of its own for each stem. Raises OptionError where there are not as many."""
+    n_played = n_stems * ends.n_channels
+    n_outputs = ends.output.n_channels if ends.output else 0
+    if n_outputs < n_played:
+        raise OptionError(
+            f"outputs stems: {n_stems} stems of {ends.n_channels} channels take {n_played} outputs, {ends.sink_name} "
+            f"has {n_outputs}; choose another --output, or --outputs mix"
+        )
+    return replace(ends, n_played=n_played, apart=True)
 
 
 def _n_played(output: Device | None, n_channels: int) -> int:

@@ -1,0 +1,93 @@
+"""Gains by the faders of a MIDI device: control change 7, volume, on channel 1 for the first stem, 2 for the second."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from math import log10
+from types import ModuleType
+from typing import Any
+
+from rtsep.errors import DeviceError
+from rtsep.live.desk import SILENT_DB, Change, set_gain, set_master
+from rtsep.live.steering import Changes
+
+_VOLUME = 7
+_FULL = 127
+
+
+def list_midi_inputs() -> list[str]:
+    """The names of the MIDI inputs. Raises DeviceError where there can be none."""
+    mido = _mido()
+    try:
+        with _silent():
+            return list(dict.fromkeys(mido.get_input_names()))
+    except OSError as error:
+        raise DeviceError(f"MIDI: this system has none ({_reason(error)}); do without --midi") from error
+
+
+@contextmanager
+def faders(wanted: str, changes: Changes, n_stems: int) -> Iterator[None]:
+    """Put what the MIDI input with `wanted` in its name sends into `changes`. Raises DeviceError."""
+    names = list_midi_inputs()
+    found = [name for name in names if wanted.lower() in name.lower()]
+    if not found:
+        raise DeviceError(f"MIDI input {wanted}: there is no such one; choose among {', '.join(names) or 'none'}")
+
+    def hear(message: Any) -> None:
+        if change := change_by(message, n_stems):
+            changes.put(change)
+
+    try:
+        with _silent():
+            port = _mido().open_input(found[0], callback=hear)
+    except OSError as error:
+        raise DeviceError(f"MIDI input {found[0]}: cannot be opened ({_reason(error)}); choose another") from error
+    with port:
+        yield
+
+
+def change_by(message: Any, n_stems: int) -> Change | None:
+    """What a mido message changes: gains of the strips, on the channel after theirs the master; None for any other."""
+    if message.type != "control_change" or message.control != _VOLUME or message.channel > n_stems:
+        return None
+    gain_db = volume_db(message.value)
+    if message.channel == n_stems:
+        return partial(set_master, gain_db=gain_db)
+    return partial(set_gain, index=message.channel, gain_db=gain_db)
+
+
+def volume_db(value: int) -> float:
+    """40 log10(value / 127) dB, as General MIDI has it: 127 is full level, 0 is silence."""
+    return 40 * log10(value / _FULL) if value else SILENT_DB
+
+
+def _mido() -> ModuleType:
+    """The package, with its backend. Raises DeviceError."""
+    try:
+        import mido
+        import rtmidi  # noqa: F401  # what mido reads devices by
+    except ImportError as error:
+        raise DeviceError(f"MIDI: {error.name} is not installed; pip install 'rtsep[midi]'") from error
+    found: ModuleType = mido
+    return found
+
+
+def _reason(error: OSError) -> str:
+    return str(error).rstrip(".")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps to themselves what the libraries of ALSA and JACK say on stderr, past Python."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,145 @@
+"""Each stem on outputs of its own, through PortAudio on a JACK server, with gains by a MIDI device's faders."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import jack
+import mido
+import numpy as np
+import pytest
+from jack_server import PERIOD, RATE, clients, jack_server
+from launch import Launched, rtsep
+from small_model import write_small_model
+from sound_files import make_song, write_song
+
+import rtsep as package
+from rtsep.errors import DeviceError, OptionError
+from rtsep.io.audio_device import Device
+from rtsep.live.desk import make_desk
+from rtsep.live.ends import Ends, stems_apart
+from rtsep.live.midi import change_by, faders, list_midi_inputs, volume_db
+from rtsep.live.steering import Changes
+from rtsep.separator import load_separator
+from rtsep.types import STEMS, Audio
+
+CARD = Device(0, "card", 8, 44100)
+
+
+class Rack:
+    """A JACK client that is two devices: `rack`, whose eight outputs it records, and the MIDI input `rack:faders`."""
+
+    def __init__(self) -> None:
+        self._client = jack.Client("rack", no_start_server=True)
+        self._inputs = [self._client.inports.register(f"in_{channel}") for channel in range(8)]
+        self._faders = self._client.midi_outports.register("faders")
+        self._blocks: list[Audio] = []
+        self._to_send: list[bytes] = []
+        self._client.set_process_callback(self._process)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with self._client:
+            yield
+
+    def move_fader(self, channel: int, value: int) -> None:
+        self._to_send.append(bytes([0xB0 + channel - 1, 7, value]))
+
+    @property
+    def recorded(self) -> Audio:
+        return np.concatenate(self._blocks)
+
+    def _process(self, n: int) -> None:
+        self._blocks.append(np.stack([port.get_array() for port in self._inputs], axis=1))
+        self._faders.clear_buffer()
+        if self._to_send:
+            self._faders.write_midi_event(0, self._to_send.pop())
+
+
+def find(piece: Audio, recorded: Audio) -> int:
+    """Where a piece lies in what was recorded, by its first sample that is bit for bit the same; -1 if nowhere."""
+    for start in np.flatnonzero((recorded[: 1 - len(piece)] == piece[0]).all(axis=1)):
+        if np.array_equal(recorded[start : start + len(piece)], piece):
+            return int(start)
+    return -1
+
+
+if find_spec("rtmidi"):  # the package comes without a compiler up to Python 3.12
+
+    def test_each_stem_has_outputs_of_its_own_and_a_fader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The wheel of python-rtmidi brings a libjack of its own, which does not know this server.
+        monkeypatch.setenv("LD_PRELOAD", "libjack.so.0")
+        monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
+        model = write_small_model(tmp_path / "small.safetensors")
+        song = make_song(3 * RATE)
+        files = ("--input-file", write_song(tmp_path / "song.wav", song, subtype="FLOAT"), "--model", model)
+        report = tmp_path / "report.json"
+        devices = ("--output", "rack", "--outputs", "stems", "--midi", "FADERS", "--block", PERIOD)
+        with jack_server():
+            rack = Rack()
+            with rack.running():
+                assert "  MIDI rack:faders" in rtsep("devices").stdout.splitlines()
+                with Launched("-m", "rtsep.cli", "live", *files, *devices, "--report", report, "--quiet") as live:
+                    live.wait_for(lambda: "PortAudio" in clients())
+                    time.sleep(0.8)
+                    rack.move_fader(2, 0)
+                    time.sleep(0.4)
+                    rack.move_fader(1, 64)
+                    finished = live.finish()
+        assert (finished.code, finished.stderr) == (0, "")
+        gains = {strip["stem"]: strip["gain_db"] for strip in json.loads(report.read_text())["desk"]["strips"]}
+        assert gains == {"bass": pytest.approx(volume_db(64)), "drums": -60, "vocals": 0, "other": 0}
+        stems = package.separate(song, RATE, load_separator(str(model)))
+        at_first = np.concatenate(stems[:, RATE // 4 :][:, :1000], axis=1)
+        assert find(at_first, rack.recorded) > 0
+        in_the_end = (
+            stems[:, 9 * RATE // 4 :][:, :1000]
+            * np.array([10 ** (volume_db(64) / 20), 0, 1, 1], np.float32)[:, None, None]
+        )
+        assert find(np.concatenate(in_the_end, axis=1), rack.recorded) > 0
+
+    def test_midi_that_is_not_there_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(DeviceError, match=r"^MIDI[^\n]*; "), faders("nix", Changes(), 4):
+            pytest.fail("a device was found")
+        assert capfd.readouterr().err == ""
+
+
+def test_without_the_packages_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    with pytest.raises(DeviceError, match=r"rtmidi is not installed; pip install 'rtsep\[midi\]'"):
+        list_midi_inputs()
+
+
+def test_volume_on_a_stems_channel_is_its_gain_and_all_else_is_not() -> None:
+    desk = make_desk(STEMS)
+    for channel, stem in enumerate(STEMS):
+        change = change_by(mido.Message("control_change", control=7, channel=channel, value=100), 4)
+        assert change is not None
+        changed = [strip for strip in change(desk).strips if strip.gain_db != 0]
+        assert [(strip.stem, strip.gain_db) for strip in changed] == [(stem, pytest.approx(-4.15, abs=0.01))]
+    master = change_by(mido.Message("control_change", control=7, channel=4, value=0), 4)
+    assert master is not None
+    assert master(desk).master_db == -60
+    assert (volume_db(127), volume_db(0)) == (0, -60)
+    for other in (
+        mido.Message("control_change", control=7, channel=5),
+        mido.Message("control_change", control=1, channel=0),
+        mido.Message("note_on", channel=0, note=7),
+    ):
+        assert change_by(other, 4) is None
+
+
+def test_stems_apart_need_as_many_outputs() -> None:
+    ends = Ends(None, CARD, CARD, 44100, 2, 2)
+    assert stems_apart(ends, 4) == Ends(None, CARD, CARD, 44100, 2, 8, True)
+    assert stems_apart(Ends(None, CARD, CARD, 44100, 1, 2), 4).n_played == 4
+    with pytest.raises(OptionError, match=r"4 stems of 3 channels take 12 outputs, card has 8; choose"):
+        stems_apart(Ends(None, CARD, CARD, 44100, 3, 3), 4)
+    with pytest.raises(OptionError, match=r"take 8 outputs, none has 0; choose"):
+        stems_apart(Ends(None, CARD, None, 44100, 2, 2), 4)
