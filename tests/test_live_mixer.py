@@ -9,7 +9,9 @@ import pytest
 
 from rtsep.errors import OptionError
 from rtsep.live.desk import PRESETS, Strip, change_strip, make_desk, set_gain, set_master, use_preset, weights
+from rtsep.live.duplex import Duplex
 from rtsep.live.mixer import Mixer
+from rtsep.live.plan import LivePlan
 from rtsep.types import F32, STEMS, Audio, Stems
 
 RAMP = 50
@@ -68,8 +70,10 @@ def test_it_plays_the_weighted_sum_and_ramps_whatever_the_blocks(n_channels: int
         230: weights(set_gain(desk, 1, 12)),  # nothing new
     }
     expected = slow_mix(stems, dry, presence, slow_weights(FULL, steps), apart)
-    whole = play(Mixer(FULL, n_channels, RAMP, apart=apart), stems, dry, presence, steps, N)
+    mixer = Mixer(FULL, n_channels, RAMP, apart=apart)
+    whole = play(mixer, stems, dry, presence, steps, N)
     np.testing.assert_allclose(whole, expected, atol=2e-5)
+    assert mixer.take_peak() == np.abs(whole).max() > 0 == mixer.take_peak()
     for block in (1, 7, 32):
         blocks = play(Mixer(FULL, n_channels, RAMP, apart=apart), stems, dry, presence, steps, block)
         np.testing.assert_array_equal(blocks, whole)
@@ -87,6 +91,32 @@ def test_bypass_is_the_dry_signal_to_the_bit_and_no_change_is_a_click() -> None:
     played = play(Mixer(FULL, 2, RAMP), stems, dry, np.ones(N, np.float32), steps, 32)
     np.testing.assert_array_equal(played[32 + RAMP :], dry[32 + RAMP :])
     assert np.abs(np.diff(played, axis=0)).max() <= 2 / RAMP * 1.001
+
+
+def test_bypass_is_in_time_with_the_stems() -> None:
+    """A duplex whose stems are the song upside down: only the sign shows which of the two is heard."""
+    plan = LivePlan(8000, 2, 32, reserve=3, algorithmic=50, chunking=0, resampling=0, pipeline=0, advance=40)
+    desk = make_desk(("all",))
+    mixer = Mixer(weights(desk), 2, plan.fade)
+    duplex = Duplex(plan, mixer)
+    song = np.random.default_rng(3).standard_normal((60 * 32, 2), np.float32)
+    waiting, played = song[:0], []
+    for k, block in enumerate(np.split(song, 60)):
+        if k in (20, 40):
+            mixer.steer(weights(replace(desk, bypass=k == 20)))
+        played.append(np.empty_like(block))
+        duplex.exchange(block, played[-1])
+        waiting = np.concatenate([waiting, block])
+        n = max(0, len(waiting) - plan.algorithmic)
+        duplex.stems.write(-waiting[:n])
+        waiting = waiting[n:]
+    weight = np.concatenate(played)[plan.delay :] / song[: -plan.delay]
+    change, back = (32 * k - plan.delay for k in (20, 40))
+    assert np.all(weight[:change] == -1)
+    assert np.all(weight[change + plan.fade : back] == 1)
+    assert np.all(weight[back + plan.fade :] == -1)
+    assert np.abs(np.diff(weight, axis=0)).max() < 2 / plan.fade * 1.01
+    assert duplex.n_misses == 0
 
 
 def test_solo_mute_and_silence_are_silent_and_solo_does_not_lift_a_mute() -> None:

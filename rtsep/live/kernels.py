@@ -10,13 +10,15 @@ from rtsep.types import F32
 
 # Not nogil: who gives the interpreter up in the callback may have to wait until it comes back.
 @njit(cache=True)
-def mix(stems: F32, dry: F32, presence: F32, goal: F32, ramp: F32, n_left: int, ramp_length: int, played: F32) -> int:
+def mix(
+    stems: F32, dry: F32, presence: F32, goal: F32, ramp: F32, n_left: int, ramp_length: int, played: F32, peak: F32
+) -> int:
     """Fill `played` with master (w Σ_s gain_s stem_s + (1 - w) dry), w = presence (1 - bypass), sample by sample.
 
     `stems` is (n, n_stems * n_channels), side by side; `played` is (n, n_channels), or has the width of `stems`: each
     stem apart then, with an equal share of the dry signal. `goal` has the gains of the stems, bypass and master.
     `ramp` has the weights as they are, where they are heading for and how much of that a sample adds, (3, n_stems + 2);
-    `n_left` samples of it are left, which is also what is returned.
+    `n_left` samples of it are left, which is also what is returned. `peak` (1,) rises to the highest magnitude played.
     """
     now, aim, step = ramp[0], ramp[1], ramp[2]
     n_stems, n_channels = len(goal) - 2, dry.shape[1]
@@ -42,5 +44,7 @@ def mix(stems: F32, dry: F32, presence: F32, goal: F32, ramp: F32, n_left: int, 
                 total = np.float32(0)
                 for s in range(apart, n_stems, n_apart):
                     total += now[s] * stems[i, s * n_channels + channel]
-                played[i, apart * n_channels + channel] = wet_weight * total + dry_weight * dry[i, channel]
+                sample = wet_weight * total + dry_weight * dry[i, channel]
+                played[i, apart * n_channels + channel] = sample
+                peak[0] = max(peak[0], abs(sample))
     return n_left

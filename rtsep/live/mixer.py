@@ -24,6 +24,7 @@ class Mixer:
         self._ramp = np.stack([weights, weights, np.zeros_like(weights)])
         self._n_left = 0
         self._length = ramp
+        self._peak = np.zeros(1, np.float32)
         stems, dry, played = (np.zeros((0, n), np.float32) for n in (self.n_heard, n_channels, self.n_played))
         self.mix(stems, dry, np.zeros(0, np.float32), played)  # compiles the kernel, or loads it
 
@@ -34,10 +35,16 @@ class Mixer:
         """
         self._goal = weights.copy()
 
+    def take_peak(self) -> float:
+        """The highest magnitude that was played since the last call, 1 at full scale; more is clipped by devices."""
+        peak = float(self._peak[0])
+        self._peak[0] = 0
+        return peak
+
     def mix(self, stems: F32, dry: Audio, presence: F32, played: Audio) -> None:
         """Fill `played` (n, n_played) from stems side by side (n, n_heard) and the dry signal (n, n_channels).
 
         `presence` (n,) is how much of the stems is there, from 0 to 1; the dry signal takes the place of the rest.
         """
         goal = self._goal
-        self._n_left = mix(stems, dry, presence, goal, self._ramp, self._n_left, self._length, played)
+        self._n_left = mix(stems, dry, presence, goal, self._ramp, self._n_left, self._length, played, self._peak)
