@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from rtsep.cli_live import devices, live
+from rtsep.cli_live import bench_latency, devices, live
 from rtsep.commands.console import REFUSED, guarded, warn
 from rtsep.engine.process import heed_signals, use_one_thread, world_rank, world_size
 
@@ -83,6 +83,7 @@ def run(
 
 app.command()(live)
 app.command()(devices)
+bench.command("latency")(bench_latency)
 
 
 @models.callback(invoke_without_command=True)

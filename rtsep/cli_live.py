@@ -29,6 +29,12 @@ def live(
         str | None, typer.Option(help="In the place of a mode: a shipped model's name, or a .safetensors file.")
     ] = None,
     hear: Annotated[str, typer.Option(help="Only these stems in the mix, as in bass,drums.", show_default=False)] = "",
+    outputs: Annotated[
+        Literal["mix", "stems"], typer.Option(help="All stems to the same outputs, or each to its own, one by one.")
+    ] = "mix",
+    midi: Annotated[
+        str | None, typer.Option(help="MIDI input for gains: volume on channel 1 for the first stem, and so on.")
+    ] = None,
     preset: Annotated[
         Literal["karaoke", "instrumental", "drumless", "bassless"] | None, typer.Option(help="How the mix begins.")
     ] = None,
@@ -66,6 +72,8 @@ def live(
                 block=block,
                 reserve=reserve,
                 slices=slices,
+                outputs=outputs,
+                midi=midi,
                 preset=preset or "",
                 record=record,
                 audio_format=audio_format,
@@ -73,6 +81,38 @@ def live(
                 quiet=quiet,
             )
         )
+
+    return task
+
+
+def bench_latency(
+    input_device: Annotated[str | None, typer.Option("--input", help="As for rtsep live.")] = None,
+    output_device: Annotated[str | None, typer.Option("--output", help="As for rtsep live.")] = None,
+    latency: Annotated[
+        Literal["low", "balanced", "quality"] | None, typer.Option(help="The mode; quality if not given.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A model in the place of a mode.")] = None,
+    rate: Annotated[int | None, typer.Option(help="In Hz; the input's own if not given.")] = None,
+    block: Annotated[int, typer.Option(help="Samples that the device hands over at a time.")] = 256,
+    reserve: Annotated[int | None, typer.Option(help="Blocks kept ready against jitter.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+) -> Task:
+    """How late live sound is, by impulses: connect the output to the input with a cable, and take headphones off."""
+
+    def task() -> int:
+        from rtsep.commands.bench_latency import bench_latency
+        from rtsep.commands.live import LiveOptions
+
+        chosen = LiveOptions(
+            input=input_device,
+            output=output_device,
+            latency=latency,
+            model=model,
+            rate=rate,
+            block=block,
+            reserve=reserve,
+        )
+        return bench_latency(chosen, json)
 
     return task
 

@@ -66,11 +66,18 @@ class StemStream:
     def chunks(self, blocks: Iterable[Audio]) -> Iterator[Chunk]:
         """The chunks of the blocks, numbered from 0, each as soon as it is complete."""
         for block in blocks:
-            self._mixture.append(block)
-            self._n_heard += len(block)
-            yield from self._slicer.push(self._to_model.push(block))
-        yield from self._slicer.push(self._to_model.finish())
-        yield from self._slicer.finish()
+            yield from self.take(block)
+        yield from self.end()
+
+    def take(self, block: Audio) -> list[Chunk]:
+        """The chunks that the next block completes, maybe none."""
+        self._mixture.append(block)
+        self._n_heard += len(block)
+        return self._slicer.push(self._to_model.push(block))
+
+    def end(self) -> list[Chunk]:
+        """The chunks still owed to the last blocks."""
+        return self._slicer.push(self._to_model.finish()) + self._slicer.finish()
 
     def push(self, result: ChunkResult) -> Stems:
         """The stems that the next chunk's result makes final."""

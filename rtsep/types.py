@@ -110,6 +110,9 @@ class Separator(Protocol):
 
 
 class Engine(Protocol):
-    """Runs a separator over a stream of chunks and gives the results back in the order of the chunks."""
+    """Runs a separator over a stream of chunks and gives the results back in the order of the chunks.
 
-    def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]: ...
+    None in the place of a chunk says that there is none yet: results are given out that have come meanwhile.
+    """
+
+    def run(self, chunks: Iterable[Chunk | None]) -> Iterator[ChunkResult]: ...

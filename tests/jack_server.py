@@ -77,6 +77,15 @@ def loudspeaker(name: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def cable(client: str) -> Iterator[None]:
+    """From the first output of `client` to its first input."""
+    visitor = jack.Client("cable", no_start_server=True)
+    with visitor:
+        visitor.connect(f"{client}:out_0", f"{client}:in_0")
+        yield
+
+
 class Probe:
     """Plays an impulse into another client's inputs every `spacing` samples, and notes when one comes back.
 

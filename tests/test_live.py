@@ -19,6 +19,7 @@ from small_model import write_small_model
 from sound_files import make_song, read_song, write_song
 
 import rtsep as package
+from rtsep.engine.local import LocalEngine
 from rtsep.io.audio_file import open_audio
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import find_ends
@@ -49,7 +50,7 @@ def play_song(path: Path, separator: Separator, folder: Path | None = None, **pl
         desk = replace(make_desk(separator.stems), recording=bool(folder))
         recording = Recording(folder or path.parent / "takes", "wav")
         job = LiveJob("small", laid_out, ends, desk, recording, song.n_samples)
-        return play(job, separator, lambda report: None, told.append), told
+        return play(job, separator, LocalEngine(separator), lambda report: None, told.append), told
 
 
 def read_stems(folder: Path) -> Stems:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import sounddevice
-from jack_server import PERIOD, RATE, Probe, clients, jack_server, loudspeaker
+from jack_server import PERIOD, RATE, Probe, cable, clients, jack_server, loudspeaker
 from launch import Launched, rtsep
 from small_model import write_small_model
 from sound_files import read_song
@@ -90,6 +90,23 @@ def test_what_a_device_cannot_do_is_one_line(model: Path, options: tuple[str, st
     assert finished.code == 2
     assert told in finished.line
     assert "; " in finished.line
+
+
+@pytest.mark.usefixtures("server")
+def test_impulses_over_a_cable_take_as_long_as_is_declared(tmp_path: Path, model: Path) -> None:
+    options = ("--input", "system", "--output", "system", "--model", model, "--json", tmp_path / "rows.json")
+    with Launched("-m", "rtsep.cli", "bench", "latency", *options) as bench:
+        bench.wait_for(lambda: "PortAudio" in clients())
+        with cable("PortAudio"):
+            finished = bench.finish()
+    assert finished.code == 0
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["case"] for row in rows] == ["output, cable, input", "input to output", "end to end"]
+    for row in rows:
+        assert row["impulses"] >= 5
+        assert row["least_ms"] == pytest.approx(row["declared_ms"], abs=2 * 1e3 * PERIOD / RATE)
+        assert f"{row['measured_ms']:.2f}" in finished.stdout
+    assert rows[1]["least_ms"] == pytest.approx(rows[1]["declared_ms"], abs=0.1)
 
 
 def test_when_the_device_goes_away_the_recording_is_kept(tmp_path: Path, model: Path) -> None:

@@ -10,12 +10,14 @@ from math import isfinite
 from pathlib import Path
 
 from rtsep.commands.console import REFUSED, print_tables, warn
+from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
-from rtsep.io.audio_file import open_audio
+from rtsep.io.audio_file import AudioReader, open_audio
 from rtsep.live.desk import make_desk
-from rtsep.live.ends import Ends, find_ends
+from rtsep.live.ends import Ends, find_ends, stems_apart
 from rtsep.live.keys import Key, keyboard, make_keys
+from rtsep.live.midi import faders
 from rtsep.live.modes import choose_model
 from rtsep.live.plan import make_plan
 from rtsep.live.recorder import Recording
@@ -24,7 +26,7 @@ from rtsep.live.screen import live_table, open_screen
 from rtsep.live.session import LiveJob, play
 from rtsep.live.steering import Changes
 from rtsep.run_report import check_report_path, write_json
-from rtsep.separator import load_separator
+from rtsep.separator import ModelSeparator, load_separator
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class LiveOptions:
     block: int = 256
     reserve: int | None = None
     slices: int = 1
+    outputs: str = "mix"
+    midi: str | None = None
     preset: str = ""
     record: Path | None = None
     audio_format: str = "flac"
@@ -53,30 +57,38 @@ class LiveOptions:
 def live(options: LiveOptions) -> int:
     """Play, record and report until the end or an interruption. Raises RtsepError."""
     _check(options)
-    model = choose_model(options.latency, options.model, world_size())
     with ExitStack() as stack:
         song = stack.enter_context(open_audio(options.input_file, 0, options.duration)) if options.input_file else None
-        ends = find_ends(song, options.input, options.output, options.channels, options.rate)
-        separator = load_separator(model, slices=options.slices)
-        plan = make_plan(
-            separator.shape, separator.sample_rate, ends.rate, ends.n_channels, options.block, options.reserve
-        )
-        job = LiveJob(
-            model=model,
-            plan=plan,
-            ends=ends,
-            desk=replace(make_desk(separator.stems, options.hear, options.preset), recording=bool(options.record)),
-            n_samples=_n_samples(options.duration, ends),
-            recording=Recording(options.record or Recording.folder, options.audio_format),
-        )
+        job, separator = plan_job(options, song)
         changes = Changes()
+        if options.midi is not None:
+            stack.enter_context(faders(options.midi, changes, len(separator.stems)))
         show, tell = stack.enter_context(_screen(options.quiet, make_keys(separator.stems), changes))
-        report = play(job, separator, show, tell, changes)
+        report = play(job, separator, LocalEngine(separator), show, tell, changes)
     if options.report:
         write_json(asdict(report), options.report)
     if not options.quiet:
         print_tables([live_table(report)])
     return REFUSED if any(take.error for take in report.takes) else 0
+
+
+def plan_job(options: LiveOptions, song: AudioReader | None) -> tuple[LiveJob, ModelSeparator]:
+    """What is to be played, and what separates it; `song` is the open input file, if any. Raises RtsepError."""
+    model = choose_model(options.latency, options.model, world_size())
+    ends = find_ends(song, options.input, options.output, options.channels, options.rate)
+    separator = load_separator(model, slices=options.slices)
+    if options.outputs == "stems":
+        ends = stems_apart(ends, len(separator.stems))
+    plan = make_plan(separator.shape, separator.sample_rate, ends.rate, ends.n_channels, options.block, options.reserve)
+    job = LiveJob(
+        model=model,
+        plan=plan,
+        ends=ends,
+        desk=replace(make_desk(separator.stems, options.hear, options.preset), recording=bool(options.record)),
+        n_samples=_n_samples(options.duration, ends),
+        recording=Recording(options.record or Recording.folder, options.audio_format),
+    )
+    return job, separator
 
 
 def _check(options: LiveOptions) -> None:

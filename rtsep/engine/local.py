@@ -23,10 +23,11 @@ class LocalEngine:
     def __init__(self, separator: Separator) -> None:
         self._separator = separator
 
-    def run(self, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
-        """The results of `chunks`, in their order, each computed when it is asked for."""
+    def run(self, chunks: Iterable[Chunk | None]) -> Iterator[ChunkResult]:
+        """The results of `chunks`, in their order, each computed when it is asked for; None is passed over."""
         for chunk in chunks:
-            yield compute(self._separator, chunk)
+            if chunk is not None:
+                yield compute(self._separator, chunk)
 
 
 def warm_up(separator: Separator, n_channels: int) -> None:

@@ -18,6 +18,7 @@ from rtsep.live.ends import Ends
 from rtsep.live.mixer import Mixer
 from rtsep.live.modes import too_slow
 from rtsep.live.plan import LivePlan
+from rtsep.live.probe import Probe
 from rtsep.live.recorder import Recorder, Recording
 from rtsep.live.report import LiveReport, Show, Tell, decibels, fall_back, latency_ms
 from rtsep.live.source import FileSource
@@ -25,7 +26,7 @@ from rtsep.live.steering import Changes, Steering
 from rtsep.live.streams import JoinedStream, Stream, open_stream
 from rtsep.live.thread import collect_young, undisturbed
 from rtsep.live.worker import Ear, Worker
-from rtsep.types import F32, Audio, Separator
+from rtsep.types import F32, Audio, Engine, Separator
 
 _REDRAWS_PER_SECOND = 10
 _JUDGED_SECONDS = 1.5
@@ -41,6 +42,7 @@ class LiveJob:
     desk: Desk
     recording: Recording
     n_samples: int | None = None
+    probe: Probe | None = None
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,18 @@ class _Parts:
     began: tuple[float, float]
 
 
-def play(job: LiveJob, separator: Separator, show: Show, tell: Tell, changes: Changes | None = None) -> LiveReport:
+def play(
+    job: LiveJob, separator: Separator, engine: Engine, show: Show, tell: Tell, changes: Changes | None = None
+) -> LiveReport:
     """Play until the end, an interruption or the loss of a device; `show` gets the figures ten times a second.
 
-    `tell` gets what goes wrong while the sound goes on, a line at a time; `changes` of the desk may come at any time.
-    What was recorded is kept. Raises RtsepError for what prevents the sound, and for what ended it.
+    `engine` runs the separator. `tell` gets what goes wrong while the sound goes on, a line at a time; `changes` of the
+    desk may come at any time. What was recorded is kept. Raises RtsepError for what prevents the sound, and for what
+    ended it.
     """
     with ExitStack() as stack:
         warm_up(separator, job.plan.n_channels)
-        mixer = Mixer(weights(job.desk), job.plan.n_channels, job.plan.fade)
+        mixer = Mixer(weights(job.desk), job.plan.n_channels, job.plan.fade, apart=job.ends.apart)
         duplex = Duplex(job.plan, mixer)
         file = stack.enter_context(FileSource(job.ends.song)) if job.ends.song else None
         recorder = Recorder(job.recording, separator.stems, job.plan)
@@ -75,8 +80,9 @@ def play(job: LiveJob, separator: Separator, show: Show, tell: Tell, changes: Ch
         steering = Steering(
             job.desk, mixer, recorder, changes or Changes(), lambda: duplex.n_exchanged - job.plan.delay
         )
-        stream = open_stream(job.ends, job.plan, _exchange(duplex, job.plan, file))
-        worker = Worker(separator, job.plan, duplex, Ear(recorder, job.n_samples))
+        exchange = _exchange(duplex, job.plan, file, mixer.n_played)
+        stream = open_stream(job.ends, job.plan, job.probe.around(exchange) if job.probe else exchange)
+        worker = Worker(separator, engine, job.plan, duplex, Ear(recorder, job.n_samples))
         peaks = np.zeros(len(separator.stems), np.float32)
         with undisturbed(), stream:
             began = time.perf_counter(), time.process_time()
@@ -101,7 +107,7 @@ def play(job: LiveJob, separator: Separator, show: Show, tell: Tell, changes: Ch
 
 def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
     """Look after what plays, until its end. Raises DeviceError where the device is lost."""
-    troubles: list[Callable[[], str]] = [lambda: _slowness(parts)]
+    troubles: list[Callable[[], str]] = [lambda: _slowness(parts), lambda: _lost_output(parts)]
     shown = np.zeros_like(parts.peaks)
     while not (_is_over(parts) or parts.steering.desk.ended or parts.worker.error or (parts.file and parts.file.error)):
         if not parts.stream.active:
@@ -130,6 +136,13 @@ def _slowness(parts: _Parts) -> str:
     if parts.duplex.n_exchanged < _JUDGED_SECONDS * plan.rate:
         return ""
     return too_slow(plan, parts.job.model, parts.worker.computed.percentiles_ms())
+
+
+def _lost_output(parts: _Parts) -> str:
+    """One line when of two devices the one that plays has stopped."""
+    if not (isinstance(parts.stream, JoinedStream) and parts.stream.output_lost):
+        return ""
+    return f"{parts.job.ends.sink_name}: the output stopped; all is recorded as before; to hear it start anew"
 
 
 def _note_peaks(parts: _Parts) -> F32:
@@ -173,10 +186,10 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
     )
 
 
-def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None) -> Exchange:
+def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None, n_mixed: int) -> Exchange:
     """The callback: a file takes the place of what is heard, one channel of stems goes to all that are played."""
     from_file = np.zeros((plan.block, plan.n_channels), np.float32)
-    mixed = np.zeros((plan.block, plan.n_channels), np.float32)
+    mixed = np.zeros((plan.block, n_mixed), np.float32)
 
     def exchange(heard: Audio, played: Audio) -> None:
         if file is None:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtsep.engine.local import LocalEngine
 from rtsep.live.duplex import Duplex
 from rtsep.live.plan import LivePlan
 from rtsep.live.recorder import Recorder
 from rtsep.live.thread import ask_for_real_time, start_thread
 from rtsep.live.timing import Durations
 from rtsep.stem_stream import StemStream
-from rtsep.types import F32, Audio, Separator, Stems
+from rtsep.types import F32, Audio, Chunk, Engine, Separator, Stems
 
 _MOST_AT_ONCE = 4096
 
@@ -35,14 +34,14 @@ class Worker:
     `priority` says why there is no real-time priority, '' if there is. `error` is what ended it before its time.
     """
 
-    def __init__(self, separator: Separator, plan: LivePlan, duplex: Duplex, ear: Ear) -> None:
+    def __init__(self, separator: Separator, engine: Engine, plan: LivePlan, duplex: Duplex, ear: Ear) -> None:
         self.computed = Durations()
         self.longest_queue = 0
         self.priority = ""
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._duplex = duplex
         self._ear = ear
-        self._engine = LocalEngine(separator)
+        self._engine = engine
         self._stream = StemStream(separator, plan.rate, plan.n_channels)
         self._peaks = np.zeros(len(separator.stems), np.float32)
         self._nap = plan.block / plan.rate / 4
@@ -66,14 +65,21 @@ class Worker:
     def _run(self) -> None:
         self.priority = ask_for_real_time()
         try:
-            for stems in self._stream.run(self._engine, self._blocks()):
-                self._give_out(stems)
+            for result in self._engine.run(self._chunks()):
+                self._give_out(self._stream.push(result))
+            self._give_out(self._stream.finish())
             self._give_silence()
-        except Exception as error:  # told by the thread that waits for this one
+        except BaseException as error:  # told by the thread that waits for this one
             self.error = error
 
+    def _chunks(self) -> Iterator[Chunk | None]:
+        """The chunks of what the callback heard; None when there is none yet, and others' results may have come."""
+        for block in self._blocks():
+            yield from self._stream.take(block) if len(block) else (None,)
+        yield from self._stream.end()
+
     def _blocks(self) -> Iterator[Audio]:
-        """What the callback heard, in pieces as they come, until the end."""
+        """What the callback heard, in pieces as they come, until the end; an empty one when there is nothing yet."""
         heard = self._duplex.heard
         n_left = self._ear.n_samples
         while n_left != 0:
@@ -81,15 +87,14 @@ class Worker:
             waiting = heard.available
             self.longest_queue = max(self.longest_queue, waiting)
             n = min(waiting, _MOST_AT_ONCE, _MOST_AT_ONCE if n_left is None else n_left)
-            if n:
-                block = np.empty((n, heard.n_channels), np.float32)
-                heard.read_into(block)
-                n_left = None if n_left is None else n_left - n
-                yield block
-            elif ending:
+            if ending and not n:
                 return
-            else:
+            if not n:
                 time.sleep(self._nap)
+            block = np.empty((n, heard.n_channels), np.float32)
+            heard.read_into(block)
+            n_left = None if n_left is None else n_left - n
+            yield block
 
     def _give_silence(self) -> None:
         """After the last of `n_samples`: silence for silence, until the stems before it have been played."""
