@@ -1,10 +1,10 @@
 """How does rtsep's speed grow with the number of ranks?
 
-Whole runs of `rtsep run` under mpirun with each shipped model, on three synthetic minutes of stereo at 44.1 kHz; medians
-of repeats. `rtf` leaves start-up out; `efficiency` is the speed-up over the number of ranks, or of cores where those are
-fewer; `idle_share` the share of the time, mean over ranks, in which a rank has neither a chunk nor a message at hand;
-`message_ms` what the messages of a chunk take on both ends together. `rtsep bench scaling` is the same for a user's
-machine or cluster.
+Whole runs of `rtsep run` under mpirun with each shipped model, on three synthetic minutes of stereo at 44.1 kHz;
+medians of repeats. `rtf` leaves start-up out; `efficiency` is the speed-up over the number of ranks, or of cores where
+those are fewer; `idle_share` the share of the time, mean over ranks, in which a rank has neither a chunk nor a message
+at hand; `message_ms` what the messages of a chunk take on both ends together. `rtsep bench scaling` is the same for a
+user's machine or cluster.
 """
 
 from __future__ import annotations

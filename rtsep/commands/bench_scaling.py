@@ -148,7 +148,7 @@ def _row(model: str, n_ranks: int, reports: dict[int, list[Any]], cores: int) ->
 
 def _message_ms(report: Any) -> float:
     """What the messages of a chunk take, on both ends together, for each chunk that travelled."""
-    n_sent = sum(share["chunks"] for share in report["shares"] if share["rank"] > 0)
+    n_sent: int = sum(share["chunks"] for share in report["shares"] if share["rank"] > 0)
     seconds: float = sum(share["message_seconds"] for share in report["shares"])
     return 1e3 * seconds / max(1, n_sent)
 
