@@ -121,8 +121,7 @@ def load_model(name_or_path: str) -> SparseModel:
 
 def _check_sizes(model: SparseModel) -> None:
     n_bands = model.frontend().n_bands
-    if not all(stem.isidentifier() for stem in model.stems):
-        raise ValueError(f"stems {model.stems}: they name files, and must be plain words")
+    check_stems(model.stems)
     n_atoms, patch_columns = model.atoms.shape[:2]
     n_features = patch_columns * n_bands
     fitting = {
@@ -131,8 +130,18 @@ def _check_sizes(model: SparseModel) -> None:
         "decoder": (n_atoms, len(model.stems) * n_bands),
     }
     for name, shape in fitting.items():
-        array = getattr(model, name)
-        if array.shape != shape:
-            raise ValueError(f"{name} {array.shape} do not fit: they must be {shape}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} that are not numbers")
+        check_array(name, getattr(model, name), shape)
+
+
+def check_stems(stems: tuple[str, ...]) -> None:
+    """Raise ValueError where there are none, or their names could not be names of files."""
+    if not stems or not all(stem.isidentifier() for stem in stems):
+        raise ValueError(f"stems {stems}: they name files, and must be plain words")
+
+
+def check_array(name: str, array: F32, shape: tuple[int, ...]) -> None:
+    """Raise ValueError where an array of another shape or without numbers was stored."""
+    if array.shape != shape:
+        raise ValueError(f"{name} {array.shape} does not fit: it must be {shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} with values that are not numbers")

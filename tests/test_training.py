@@ -195,8 +195,8 @@ def test_a_recording_that_is_cut_off_is_one_clear_line(data, tmp_path, processes
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("seed = ", "wrong"),
-        ("seed = 1", "'data'"),
+        ("seed = ", "Invalid value"),
+        ("seed = 1", "no entry 'data'"),
         (dedent(RECIPE).replace("atoms", "atom"), "'atoms'"),
         (dedent(RECIPE).replace("ridge", "epochs = -1\nridge"), "decoder epochs -1"),
     ],

@@ -5,7 +5,7 @@ window), distortion filters of 512 taps found once for the whole song, no search
 a stem's figure is the median over the windows. A window in which any stem, true or estimated, is all zeros (to
 museval: its channels add up to zero) is NaN for every stem, and medians pass over NaN. A stem whose truth is
 silent throughout cannot be judged: its scores are NaN, and the others are judged as though it were not there. SDR is
-museval's to the last digits, the others to some hundredths of a dB (see `projections`); the tests hold them to it.
+museval's to the last digits, the others come near where they are well defined (see `projections`).
 
 Stöter, Liutkus, Ito: "The 2018 Signal Separation Evaluation Campaign" (LVA/ICA 2018); Vincent, Gribonval, Févotte:
 "Performance measurement in blind audio source separation" (IEEE TASLP 2006).

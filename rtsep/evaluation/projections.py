@@ -4,7 +4,7 @@ An estimate ŝ of stem j is projected on what filters of 512 taps can make of th
 stems: ŝ = s + e_spat + e_interf + e_artif, with s + e_spat the first projection and s + e_spat + e_interf the second.
 Every measure is a ratio of energies of these parts, window by window; the filters are found once for the whole song.
 
-Where the equations have one solution, the figures are museval's, to some hundredths of a dB. Where they have not,
+Where the equations have one solution, the figures come near museval's: tests hold them to it. Where they have not,
 museval solves them all the same: songs from lossy files then get a SIR of -30 dB and a SAR of 0. It also holds the
 spectra of the whole song and solves for each stem anew: some 50 MB and a second for every second of stereo. Here
 correlations are summed block by block, one factorization serves all estimates of a song, and energies are taken from

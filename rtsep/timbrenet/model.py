@@ -10,10 +10,9 @@ import numpy as np
 
 from rtsep.errors import ModelError, OptionError
 from rtsep.frontend.features import FrontEnd
-from rtsep.model_file import FrontEndSpec, model_path
+from rtsep.model_file import FrontEndSpec, check_array, check_stems, model_path
 from rtsep.tensor_file import read_tensors, write_tensors
 from rtsep.timbrenet.layers import Sizes, Weights, weight_shapes
-from rtsep.types import F32
 
 KIND = "timbrenet"
 
@@ -66,18 +65,10 @@ def load_timbrenet(name_or_path: str) -> TimbreModel:
 
 
 def _check(model: TimbreModel) -> None:
-    if not model.stems or not all(stem.isidentifier() for stem in model.stems):
-        raise ValueError(f"stems {model.stems}: they name files, and must be plain words")
+    check_stems(model.stems)
     frontend = model.frontend()
     fitting = weight_shapes(model.sizes, frontend.n_bands, frontend.n_columns, len(model.stems))
     if unlike := sorted(set(fitting) ^ set(model.weights)):
         raise ValueError(f"weights {', '.join(unlike[:3])} are missing or unknown")
     for name, shape in fitting.items():
-        _check_array(name, model.weights[name], shape)
-
-
-def _check_array(name: str, array: F32, shape: tuple[int, ...]) -> None:
-    if array.shape != shape:
-        raise ValueError(f"{name} {array.shape} does not fit: it must be {shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} with values that are not numbers")
+        check_array(name, model.weights[name], shape)

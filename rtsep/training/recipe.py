@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rtsep.errors import OptionError
 from rtsep.frontend.bands import BandLayout
@@ -16,6 +17,7 @@ from rtsep.training.datasets import Dataset, SongFolder, dataset
 from rtsep.training.sources import Source
 
 SAMPLE_RATE = 44100
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,20 @@ class SparseRecipe:
 
 def read_recipe(path: Path) -> SparseRecipe:
     """The recipe in a TOML file. Raises OptionError where the file or one of its entries cannot be used."""
+    return read_toml(path, _recipe)
+
+
+def read_toml(path: Path, make: Callable[[str, dict[str, Any]], T]) -> T:
+    """What `make` makes of the text and the table of a recipe. Raises OptionError for all that prevents it."""
     try:
         text = path.read_text()
-        table = tomllib.loads(text)
-        return _recipe(text, table)
+        return make(text, tomllib.loads(text))
     except OSError as error:
         raise OptionError(f"recipe {path} cannot be read ({error.strerror}): give a TOML file, see recipes/") from error
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise OptionError(f"recipe {path}: {error!r} is missing or wrong; compare with those in recipes/") from error
+    except KeyError as error:
+        raise OptionError(f"recipe {path}: there is no entry {error}; compare with those in recipes/") from error
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        raise OptionError(f"recipe {path}: {error}; compare with those in recipes/") from error
 
 
 def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:

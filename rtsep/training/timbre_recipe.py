@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from rtsep.timbrenet.layers import Sizes
 from rtsep.training.augment import Mixer, Remix
 from rtsep.training.chain import Chain
 from rtsep.training.datasets import Dataset, SongFolder, dataset
-from rtsep.training.recipe import SAMPLE_RATE
+from rtsep.training.recipe import SAMPLE_RATE, read_toml
 from rtsep.training.sources import Source
 from rtsep.types import STEMS
 
@@ -99,13 +98,7 @@ class TimbreRecipe:
 
 def read_timbre_recipe(path: Path) -> TimbreRecipe:
     """The recipe in a TOML file. Raises OptionError where the file or one of its entries cannot be used."""
-    try:
-        text = path.read_text()
-        return _recipe(text, tomllib.loads(text))
-    except OSError as error:
-        raise OptionError(f"recipe {path} cannot be read ({error.strerror}): give a TOML file, see recipes/") from error
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise OptionError(f"recipe {path}: {error!r} is missing or wrong; compare with those in recipes/") from error
+    return read_toml(path, _recipe)
 
 
 def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
