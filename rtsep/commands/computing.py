@@ -50,7 +50,7 @@ def compute(options: RunOptions, work: Work) -> NoReturn:
         sys.exit(guarded(lambda: _alone(options, work)))
     from rtsep.engine.crew import run_ranks
 
-    run_ranks(lambda crew: guarded(lambda: _lead(options, work, crew)), _import_separator, _load_ordered)
+    run_ranks(lambda crew: guarded(lambda: _lead(options, work, crew)), import_separator, load_ordered)
 
 
 def _alone(options: RunOptions, work: Work) -> int:
@@ -131,7 +131,7 @@ def solver_of(separator: Separator) -> str:
     return separator.solver if isinstance(separator, SparseSeparator) else "network"
 
 
-def _import_separator() -> None:
+def import_separator() -> None:
     """Import what separating takes; compiling anything, even nothing, makes numba import the rest of itself."""
     from numba import njit
 
@@ -144,7 +144,7 @@ def _import_separator() -> None:
     nothing()
 
 
-def _load_ordered(order: Order) -> ModelSeparator:
+def load_ordered(order: Order) -> ModelSeparator:
     from rtsep.separator import load_separator
 
-    return load_separator(order.model, order.solver)
+    return load_separator(order.model, order.solver, order.slices)

@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 
 from rtsep.commands.console import REFUSED, print_tables, warn
+from rtsep.commands.live_ranks import StartEngine, live_on_ranks
 from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
@@ -55,7 +56,13 @@ class LiveOptions:
 
 
 def live(options: LiveOptions) -> int:
-    """Play, record and report until the end or an interruption. Raises RtsepError."""
+    """Play, record and report until the end or an interruption; under a launcher on all ranks. Raises RtsepError."""
+    if world_size() > 1:
+        live_on_ranks(lambda start_engine: _play(options, start_engine), options.slices)
+    return _play(options, lambda job, separator, show, tell: (LocalEngine(separator), show))
+
+
+def _play(options: LiveOptions, start_engine: StartEngine) -> int:
     _check(options)
     with ExitStack() as stack:
         song = stack.enter_context(open_audio(options.input_file, 0, options.duration)) if options.input_file else None
@@ -64,7 +71,8 @@ def live(options: LiveOptions) -> int:
         if options.midi is not None:
             stack.enter_context(faders(options.midi, changes, len(separator.stems)))
         show, tell = stack.enter_context(_screen(options.quiet, make_keys(separator.stems), changes))
-        report = play(job, separator, LocalEngine(separator), show, tell, changes)
+        engine, show = start_engine(job, separator, show, tell)
+        report = play(job, separator, engine, show, tell, changes)
     if options.report:
         write_json(asdict(report), options.report)
     if not options.quiet:
@@ -79,7 +87,15 @@ def plan_job(options: LiveOptions, song: AudioReader | None) -> tuple[LiveJob, M
     separator = load_separator(model, slices=options.slices)
     if options.outputs == "stems":
         ends = stems_apart(ends, len(separator.stems))
-    plan = make_plan(separator.shape, separator.sample_rate, ends.rate, ends.n_channels, options.block, options.reserve)
+    plan = make_plan(
+        separator.shape,
+        separator.sample_rate,
+        ends.rate,
+        ends.n_channels,
+        options.block,
+        options.reserve,
+        n_computing=max(1, world_size() - 1),
+    )
     job = LiveJob(
         model=model,
         plan=plan,
@@ -93,8 +109,6 @@ def plan_job(options: LiveOptions, song: AudioReader | None) -> tuple[LiveJob, M
 
 def _check(options: LiveOptions) -> None:
     """Refuse what can be known to be wrong before anything is loaded. Raises RtsepError."""
-    if world_size() > 1:
-        raise OptionError(f"{world_size()} ranks: live sound takes one process; start it without mpirun")
     if options.slices < 1:
         raise OptionError(f"slices {options.slices}: a chunk has 1 or more; 1 has the lowest latency")
     if options.duration is not None and not (isfinite(options.duration) and options.duration > 0):

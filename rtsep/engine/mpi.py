@@ -95,6 +95,11 @@ class MpiEngine:
         return run_in_order(self._workers, chunks, self._window, self._rest)
 
     @property
+    def fates(self) -> dict[int, str]:
+        """What has become of the other ranks: died, stalled, or nothing ill."""
+        return {worker.rank: worker.record.fate for worker in self._remote}
+
+    @property
     def patience(self) -> float:
         """Seconds after which a rank that computes is taken for stalled."""
         return self._pace.too_long

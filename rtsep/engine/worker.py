@@ -29,11 +29,15 @@ _TEXT_CHARACTERS = 2000  # as JSON they fit a word, whatever they are
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker has to know: the model and the solver to load, and the most channels of the chunks to come."""
+    """What a worker has to know: the model and the solver to load, and the most channels of the chunks to come.
+
+    `slices` are those of a chunk, the separator's own choice if None.
+    """
 
     model: str
     solver: Solver
     max_channels: int
+    slices: int | None = None
 
 
 class _Dismissed(Exception):

@@ -1,0 +1,67 @@
+"""`rtsep live` under a launcher: rank 0 hears and plays, the others compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from rtsep.commands.computing import import_separator, load_ordered
+from rtsep.commands.console import guarded
+from rtsep.engine.local import warm_up
+from rtsep.live.report import LiveReport, Show, Tell
+from rtsep.live.session import LiveJob
+from rtsep.live.thread import ask_for_real_time
+from rtsep.types import Engine, Separator
+
+if TYPE_CHECKING:
+    from rtsep.engine.crew import Crew
+    from rtsep.engine.mpi import MpiEngine
+    from rtsep.engine.worker import Order
+
+# Sound waits for no one: what a rank keeps for longer than this, another computes. (And longer than 20 median chunks.)
+_STALL_SECONDS = 0.5
+
+StartEngine = Callable[[LiveJob, Separator, Show, Tell], tuple[Engine, Show]]
+
+
+def live_on_ranks(play: Callable[[StartEngine], int], slices: int) -> NoReturn:
+    """Run `play` on rank 0 with an engine over all ranks, and end the process; every rank has to come here."""
+    from rtsep.engine.crew import run_ranks
+
+    run_ranks(lambda crew: guarded(lambda: _lead(play, slices, crew)), import_separator, _load_ordered)
+
+
+def _lead(play: Callable[[StartEngine], int], slices: int, crew: Crew) -> int:
+    """Rank 0's part: the others are made ready for the job that `play` comes with."""
+    from rtsep.engine.worker import Order
+
+    def start(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> tuple[Engine, Show]:
+        n_channels = job.plan.n_channels
+        warm_up(separator, n_channels)  # so that the others find all compiled
+        engine = crew.start(Order(job.model, "cd", n_channels, slices), separator, _STALL_SECONDS)
+        return engine, _telling(engine, show, tell)
+
+    with crew:
+        crew.prepare()
+        return play(start)
+
+
+def _load_ordered(order: Order) -> Separator:
+    separator = load_ordered(order)
+    ask_for_real_time()  # where it is refused, as on rank 0, this rank computes all the same
+    return separator
+
+
+def _telling(engine: MpiEngine, show: Show, tell: Tell) -> Show:
+    """`show`, and beside it a line for each rank that dies or stalls, and for one that comes back."""
+    known: dict[int, str] = {}
+
+    def show_and_tell(report: LiveReport) -> None:
+        fates = engine.fates
+        for rank, fate in fates.items():
+            if fate != known.get(rank, ""):
+                tell(f"rank {rank} {fate}; others compute what it had" if fate else f"rank {rank} is back")
+        known.update(fates)
+        show(report)
+
+    return show_and_tell
