@@ -14,7 +14,8 @@ from _table import Row, bench_parser, publish
 
 from rtsep.evaluation.experiment import MIXTURE, SongScores, evaluate_song, methods
 from rtsep.evaluation.songs import find_songs
-from rtsep.model_file import model_names
+from rtsep.model_file import models_of
+from rtsep.types import STEMS
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     (song,) = find_songs(DEMO / "stems")
     with TemporaryDirectory() as folder:
         stretch = write_stretch(song, 0.0, 5.0 if options.quick else song.seconds, Path(folder) / "demo")
-        result = evaluate_song(find_songs(stretch)[0], methods(model_names(), [MIXTURE]))
+        result = evaluate_song(find_songs(stretch)[0], methods(models_of(STEMS), [MIXTURE]))
     publish(__doc__, table_rows(result), options.json)
 
 

@@ -15,7 +15,7 @@ from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tensor_file import read_tensors, write_tensors
+from rtsep.tensor_file import read_header, read_tensors, write_tensors
 from rtsep.types import F32
 
 KIND = "sparse"
@@ -79,6 +79,16 @@ class SparseModel:
 def model_names() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+
+
+def models_of(stems: tuple[str, ...]) -> list[str]:
+    """Names of those shipped models that tell just these stems apart, in whatever order."""
+    return [name for name in model_names() if sorted(stems_of(name)) == sorted(stems)]
+
+
+def stems_of(name_or_path: str) -> tuple[str, ...]:
+    """What a model tells apart, as its header has it, without loading the rest. Raises ModelError."""
+    return tuple(read_header(model_path(name_or_path)).get("stems", ()))
 
 
 def model_path(name_or_path: str) -> Path:

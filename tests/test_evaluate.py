@@ -14,14 +14,17 @@ import pytest
 import soundfile
 from demo_song import RATE, stems
 from small_model import write_small_model
+from small_timbrenet import small_timbrenet
 
 import rtsep
 from rtsep.commands import evaluate as command
 from rtsep.errors import ModelError, OptionError, RtsepError
 from rtsep.evaluation.bsseval import SongScorer, evaluate, mixture_sdr
-from rtsep.evaluation.experiment import IDEAL, MIXTURE, evaluate_song, evaluate_songs, methods
+from rtsep.evaluation.experiment import HPSS, IDEAL, MIXTURE, evaluate_song, evaluate_songs, methods
 from rtsep.evaluation.figures import draw_figures
 from rtsep.evaluation.songs import find_songs
+from rtsep.evaluation.summary import MEAN, score_matrix, summarize
+from rtsep.timbrenet.model import save_timbrenet
 from rtsep.types import STEMS
 
 
@@ -95,6 +98,27 @@ def test_models_are_checked_before_any_work(data: Path) -> None:
     with pytest.raises(ModelError, match="'none' is not known"):
         methods(["none"], [])
     assert [m.name for m in methods([small(data), small(data)], [IDEAL])] == [small(data), IDEAL]
+
+
+def test_instruments_are_judged_as_stems_are_by_a_model_that_tells_them_apart(data: Path, tmp_path: Path) -> None:
+    instruments = ("violin", "clarinet")
+    model = str(tmp_path / "duo.safetensors")
+    save_timbrenet(small_timbrenet(stems=instruments), Path(model))
+    (tmp_path / "duet").mkdir()
+    truth = truth_of(data, "first")[:2]
+    for name, sound in zip(instruments, truth, strict=True):
+        soundfile.write(tmp_path / "duet" / f"{name}.wav", sound, RATE, subtype="FLOAT")
+    chosen = methods([model], [MIXTURE, HPSS])
+    assert [(m.name, m.stems) for m in chosen] == [(model, instruments), (MIXTURE, instruments)]
+    result = evaluate_song(find_songs(tmp_path, stems=instruments)[0], chosen)
+    mixture = truth.sum(axis=0)
+    separated = rtsep.separate(mixture, RATE, rtsep.load_separator(model))
+    assert list(result.scores[model]) == evaluate(truth, separated, RATE, instruments)
+    assert list(summarize(score_matrix([result], model, "sdr"), instruments)) == [*instruments, MEAN]
+    with pytest.raises(ModelError, match="needs violin, clarinet"):
+        methods([model, small(data)], [])
+    with pytest.raises(OptionError, match=r"expected SONG/violin\.wav, SONG/clarinet\.wav, \.\.\."):
+        find_songs(data, stems=instruments)
 
 
 def test_the_command_prints_tables_and_writes_json_and_figures(data: Path, tmp_path: Path) -> None:

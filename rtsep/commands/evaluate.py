@@ -38,7 +38,7 @@ from rtsep.evaluation.summary import (
     score_matrix,
     summarize,
 )
-from rtsep.model_file import model_names
+from rtsep.model_file import models_of
 from rtsep.progress import show_progress
 from rtsep.run_report import check_report_path, write_json
 from rtsep.types import STEMS
@@ -61,12 +61,14 @@ class EvaluateOptions:
 def evaluate(options: EvaluateOptions) -> int:
     """Judge, print, and write what was asked for; returns the exit code. Raises RtsepError before any work is done."""
     _check_outputs(options)
-    songs = find_songs(options.data, options.songs)
-    chosen = methods(options.models or model_names(), _baselines(options.baselines))
+    chosen = methods(options.models or models_of(STEMS), _baselines(options.baselines))
+    stems = chosen[0].stems
+    songs = find_songs(options.data, options.songs, stems)
     with show_progress(False, "evaluating") as progress:
         results = evaluate_songs(songs, chosen, default_processes(), progress)
     summaries = {
-        measure: {m.name: summarize(score_matrix(results, m.name, measure)) for m in chosen} for measure in MEASURES
+        measure: {m.name: summarize(score_matrix(results, m.name, measure), stems) for m in chosen}
+        for measure in MEASURES
     }
     apart = {measure: differences(results, chosen, measure) for measure in MEASURES}
     if options.json:
@@ -75,7 +77,7 @@ def evaluate(options: EvaluateOptions) -> int:
         from rtsep.evaluation.figures import draw_figures
 
         draw_figures(results, chosen, options.plots)
-    print_tables([*_tables(summaries, len(songs)), *_difference_tables(apart, chosen[0].name)])
+    print_tables([*_tables(summaries, stems, len(songs)), *_difference_tables(apart, chosen[0])])
     _tell_absent(results)
     return 0
 
@@ -137,33 +139,34 @@ def _as_plain(summaries: Summaries) -> Any:
     }
 
 
-def _tables(summaries: Summaries, n_songs: int) -> list[Table]:
+def _tables(summaries: Summaries, stems: tuple[str, ...], n_songs: int) -> list[Table]:
     """Medians of all measures, those of the SDR with their intervals; and means of the SDR."""
     over = f"over {n_songs} song{'s' if n_songs > 1 else ''}, dB"
     medians = [
-        _table(f"{measure.upper()}: medians {over}", _texts(by_method, "median", intervals=measure == "sdr"))
+        _table(f"{measure.upper()}: medians {over}", stems, _texts(by_method, "median", intervals=measure == "sdr"))
         for measure, by_method in summaries.items()
     ]
-    return [*medians, _table(f"SDR: means {over}", _texts(summaries["sdr"], "mean", intervals=True))]
+    return [*medians, _table(f"SDR: means {over}", stems, _texts(summaries["sdr"], "mean", intervals=True))]
 
 
-def _difference_tables(apart: Summaries, first: str) -> list[Table]:
+def _difference_tables(apart: Summaries, first: Method) -> list[Table]:
     """How much each further model is above the first: medians over songs of each song's difference."""
     tables = []
     for model in apart["sdr"]:
         by_measure = {measure.upper(): by_model[model] for measure, by_model in apart.items()}
         texts = _texts(by_measure, "median", intervals=True)
-        tables.append(_table(f"{model} above {first}: medians of the songs' differences, dB", texts))
+        title = f"{model} above {first.name}: medians of the songs' differences, dB"
+        tables.append(_table(title, first.stems, texts))
     return tables
 
 
-def _table(title: str, rows: dict[str, dict[str, str]]) -> Table:
+def _table(title: str, stems: tuple[str, ...], rows: dict[str, dict[str, str]]) -> Table:
     """A line for each row's texts by stem."""
     table = Table("", title=title, title_justify="left")
-    for stem in (*STEMS, MEAN):
+    for stem in (*stems, MEAN):
         table.add_column(stem, justify="right", no_wrap=True)
     for name, by_stem in rows.items():
-        table.add_row(name, *(by_stem.get(stem, "") for stem in (*STEMS, MEAN)))
+        table.add_row(name, *(by_stem.get(stem, "") for stem in (*stems, MEAN)))
     return table
 
 

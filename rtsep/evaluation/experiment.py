@@ -43,20 +43,32 @@ class SongScores:
     seconds: float
     absent: tuple[str, ...]
     scores: dict[str, tuple[StemScores, ...]]
+    stems: tuple[str, ...] = STEMS
 
 
 def methods(models: Sequence[str], baselines: Sequence[str]) -> tuple[Method, ...]:
-    """Models, then baselines. Raises ModelError for a model that cannot be loaded or has other stems than STEMS."""
+    """Models, then those baselines that say anything of their stems.
+
+    Raises ModelError for a model that cannot be loaded or has other stems than the first.
+    """
     from rtsep.separator import load_separator
 
-    for name in models:
-        stems = load_separator(name).stems
-        if sorted(stems) != sorted(STEMS):
-            raise ModelError(f"model {name} separates {', '.join(stems)}: to be judged it needs {', '.join(STEMS)}")
+    told_apart = {name: load_separator(name).stems for name in models}
+    first = next(iter(told_apart.values()))
+    # The usual four have their order, others that of the model.
+    judged = STEMS if sorted(first) == sorted(STEMS) else first
+    for name, stems in told_apart.items():
+        if sorted(stems) != sorted(judged):
+            wanted = f"to be judged beside {models[0]} it needs {', '.join(judged)}"
+            raise ModelError(f"model {name} separates {', '.join(stems)}: {wanted}")
     alone = {HPSS: ("drums",), REPET: ("vocals",)}
     return (
-        *(Method(name, "model") for name in dict.fromkeys(models)),
-        *(Method(name, "baseline", alone.get(name, STEMS)) for name in baselines),
+        *(Method(name, "model", judged) for name in told_apart),
+        *(
+            Method(name, "baseline", alone.get(name, judged))
+            for name in baselines
+            if name not in alone or judged == STEMS
+        ),
     )
 
 
@@ -84,18 +96,18 @@ def evaluate_songs(
 def evaluate_song(song: Song, chosen: Sequence[Method]) -> SongScores:
     """One song by every method, one after the other. Raises AudioError where a file turns out damaged."""
     recording = read_song(song)
-    judged = [stem for stem in STEMS if stem not in recording.absent]
-    scorer = SongScorer(recording.truth, recording.sample_rate, STEMS, sounding_windows(recording))
+    judged = [stem for stem in song.stems if stem not in recording.absent]
+    scorer = SongScorer(recording.truth, recording.sample_rate, song.stems, sounding_windows(recording))
     first_model = next(m.name for m in chosen if m.kind == "model")
     scores = {}
     for method in chosen:
         rows = scorer.scores(_estimate(method.name, recording, first_model))
         scores[method.name] = tuple(row for row in rows if row.stem in judged and row.stem in method.stems)
-    return SongScores(song.name, song.seconds, recording.absent, scores)
+    return SongScores(song.name, song.seconds, recording.absent, scores, song.stems)
 
 
 def _estimate(name: str, recording: Recording, first_model: str) -> Stems:
-    """Stems `(4, n_samples, n_channels)`. A method that tells one stem apart gives what is left for the others."""
+    """Stems `(n_stems, n_samples, n_channels)`; a method that tells one stem apart gives the others what is left."""
     mixture, rate = recording.mixture, recording.sample_rate
     if name == MIXTURE:
         return np.broadcast_to(mixture, recording.truth.shape)
@@ -110,13 +122,13 @@ def _estimate(name: str, recording: Recording, first_model: str) -> Stems:
 
         stem, apart = ("drums", percussive) if name == HPSS else ("vocals", foreground)
         found = apart(mixture, rate)
-        return np.stack([found if other == stem else mixture - found for other in STEMS])
+        return np.stack([found if other == stem else mixture - found for other in recording.stems])
     from rtsep.separator import load_separator
     from rtsep.stem_stream import separate
 
     separator = load_separator(name)
     stems = separate(mixture, rate, separator)
-    return stems[[separator.stems.index(stem) for stem in STEMS]]
+    return stems[[separator.stems.index(stem) for stem in recording.stems]]
 
 
 def _judged(songs: Sequence[Song], chosen: Sequence[Method], processes: int) -> Iterator[SongScores]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rtsep.errors import OutputError
 from rtsep.evaluation.experiment import IDEAL, MIXTURE, Method, SongScores
 from rtsep.evaluation.summary import score_matrix
-from rtsep.types import STEMS
 
 F64 = NDArray[np.float64]
 _COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
@@ -25,8 +24,9 @@ def draw_figures(results: Sequence[SongScores], methods: Sequence[Method], folde
     bounds = [method.name for method in methods if method.name in (MIXTURE, IDEAL)]
     sdr = {name: score_matrix(results, name, "sdr") for name in models + bounds}
     written = [folder / "sdr.png"]
-    _save(_boxes(STEMS, {m: sdr[m] for m in models}, {b: sdr[b] for b in bounds}, "SDR of each stem"), written[0])
-    vocals = {name: _vocals(results, name) for name in models}
+    stems = results[0].stems
+    _save(_boxes(stems, {m: sdr[m] for m in models}, {b: sdr[b] for b in bounds}, "SDR of each stem"), written[0])
+    vocals = {name: _vocals(results, name) for name in models if "vocals" in stems}
     if any(np.isfinite(values).any() for values in vocals.values()):
         written.append(folder / "vocals.png")
         _save(_boxes(("SDR", "SIR", "SAR"), vocals, {}, "Vocals"), written[1])
@@ -35,7 +35,7 @@ def draw_figures(results: Sequence[SongScores], methods: Sequence[Method], folde
 
 def _vocals(results: Sequence[SongScores], method: str) -> F64:
     """SDR, SIR, SAR `(n_songs, 3)`."""
-    stem = STEMS.index("vocals")
+    stem = results[0].stems.index("vocals")
     return np.stack([score_matrix(results, method, m)[:, stem] for m in ("sdr", "sir", "sar")], axis=1)
 
 

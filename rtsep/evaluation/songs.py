@@ -21,13 +21,14 @@ ABSENT_DB = -60.0
 
 @dataclass(frozen=True)
 class Song:
-    """One song's files by stem, in the order of STEMS; a stem that has no file is silent."""
+    """One song's files by stem, in the order of `stems`; a stem that has no file is silent."""
 
     name: str
     files: dict[str, Path]
     sample_rate: int
     n_samples: int
     n_channels: int
+    stems: tuple[str, ...] = STEMS
 
     @property
     def seconds(self) -> float:
@@ -36,7 +37,7 @@ class Song:
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One song in memory: `mixture` `(n_samples, n_channels)`, and `truth` `(4, n_samples, n_channels)` that made it.
+    """One song in memory: `mixture` `(n_samples, n_channels)`, and `truth` `(n_stems, n_samples, n_channels)` of it.
 
     Stems in `absent` are silent in `truth`, as they are further than ABSENT_DB below the mixture, or have no file.
     """
@@ -45,45 +46,48 @@ class Recording:
     truth: Stems
     sample_rate: int
     absent: tuple[str, ...]
+    stems: tuple[str, ...] = STEMS
 
 
-def find_songs(folder: Path, names: Sequence[str] = ()) -> list[Song]:
-    """Every folder at or below `folder` that holds at least two of bass, drums, vocals and other as sound files.
+def find_songs(folder: Path, names: Sequence[str] = (), stems: tuple[str, ...] = STEMS) -> list[Song]:
+    """Every folder at or below `folder` that holds at least two of `stems` as sound files.
 
     `names` chooses among them by the folders' names. Raises OptionError where there is none, a name is unknown or
     stands for two songs; AudioError for a file that cannot be read or does not fit those beside it.
     """
+    expected = ", ".join(f"SONG/{stem}.wav" for stem in stems[:2])
     if not folder.is_dir():
-        raise OptionError(f"data folder {folder} is not there: give one of songs, SONG/bass.wav, SONG/drums.wav, ...")
+        raise OptionError(f"data folder {folder} is not there: give one of songs, {expected}, ...")
     found: dict[Path, dict[str, Path]] = {}
     for path in sorted(folder.rglob("*")):
-        if path.stem in STEMS and path.suffix.lower() in _SUFFIXES:
+        if path.stem in stems and path.suffix.lower() in _SUFFIXES:
             found.setdefault(path.parent, {}).setdefault(path.stem, path)
     folders = {parent: files for parent, files in found.items() if len(files) > 1}
     if not folders:
-        raise OptionError(f"no songs under {folder}: expected SONG/bass.wav, SONG/drums.wav, ... (or flac, ogg, mp3)")
+        raise OptionError(f"no songs under {folder}: expected {expected}, ... (or flac, ogg, mp3)")
     known = Counter(parent.resolve().name for parent in folders)
     if unknown := [name for name in names if name not in known]:
         raise OptionError(f"song {unknown[0]!r} is not under {folder}: there are {', '.join(sorted(known))}")
     chosen = [name for name in known if not names or name in names]
     if twice := [name for name in chosen if known[name] > 1]:
         raise OptionError(f"{known[twice[0]]} songs under {folder} are named {twice[0]}: rename their folders")
-    return [_open_song(parent, files) for parent, files in folders.items() if parent.resolve().name in chosen]
+    return [_open_song(parent, files, stems) for parent, files in folders.items() if parent.resolve().name in chosen]
 
 
 def read_song(song: Song) -> Recording:
     """The whole song: some 2.5 MB for each second of stereo. Raises AudioError where a file turns out damaged."""
-    truth = np.zeros((len(STEMS), song.n_samples, song.n_channels), np.float32)
+    truth = np.zeros((len(song.stems), song.n_samples, song.n_channels), np.float32)
     for stem, path in song.files.items():
         start = 0
         with open_audio(path) as reader:
             for block in reader.blocks():
-                truth[STEMS.index(stem), start : start + len(block)] = block
+                truth[song.stems.index(stem), start : start + len(block)] = block
                 start += len(block)
     mixture = truth.sum(axis=0)
     absent = absent_stems(truth, mixture)
     truth[absent] = 0
-    return Recording(mixture, truth, song.sample_rate, tuple(np.array(STEMS)[absent].tolist()))
+    names = tuple(stem for stem, is_absent in zip(song.stems, absent, strict=True) if is_absent)
+    return Recording(mixture, truth, song.sample_rate, names, song.stems)
 
 
 def absent_stems(truth: Stems, mixture: Audio) -> NDArray[np.bool_]:
@@ -104,8 +108,8 @@ def sounding_windows(recording: Recording) -> NDArray[np.bool_]:
     return np.array([[np.vdot(stem, stem) > floor for stem in window] for window in windows]).T
 
 
-def _open_song(folder: Path, files: dict[str, Path]) -> Song:
-    infos = {stem: _info(files[stem]) for stem in STEMS if stem in files}
+def _open_song(folder: Path, files: dict[str, Path], stems: tuple[str, ...]) -> Song:
+    infos = {stem: _info(files[stem]) for stem in stems if stem in files}
     first = next(iter(infos.values()))
     for info in infos.values():
         found, wanted = ((i.sample_rate, i.n_channels, i.n_samples) for i in (info, first))
@@ -115,7 +119,7 @@ def _open_song(folder: Path, files: dict[str, Path]) -> Song:
                 f"it has {wanted[2]} at {wanted[0]} Hz, {wanted[1]} channels; stems must be alike: convert them"
             )
     ordered = {stem: files[stem] for stem in infos}
-    return Song(folder.resolve().name, ordered, first.sample_rate, first.n_samples, first.n_channels)
+    return Song(folder.resolve().name, ordered, first.sample_rate, first.n_samples, first.n_channels, stems)
 
 
 def _info(path: Path) -> AudioInfo:

@@ -20,7 +20,7 @@ MEASURES = ("sdr", "sir", "sar", "isr")
 LEVEL = 0.95
 DRAWS = 4000
 SEED = 0
-MEAN = "mean"  # of the four stems, beside their names
+MEAN = "mean"  # of the stems, beside their names
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class Summary:
 
 
 def score_matrix(results: Sequence[SongScores], method: str, measure: str) -> F64:
-    """`(n_songs, 4)` in dB, NaN where a stem does not sound or the method does not tell it apart."""
-    matrix = np.full((len(results), len(STEMS)), np.nan)
+    """`(n_songs, n_stems)` in dB, NaN where a stem does not sound or the method does not tell it apart."""
+    matrix = np.full((len(results), len(results[0].stems)), np.nan)
     for row, result in zip(matrix, results, strict=True):
         for scores in result.scores[method]:
-            row[STEMS.index(scores.stem)] = getattr(scores, measure)
+            row[result.stems.index(scores.stem)] = getattr(scores, measure)
     return matrix
 
 
-def summarize(matrix: F64) -> dict[str, Summary]:
-    """By stem, and MEAN where all four stems are there, from a matrix `(n_songs, 4)`."""
+def summarize(matrix: F64, stems: tuple[str, ...] = STEMS) -> dict[str, Summary]:
+    """By stem, and MEAN where all of them are there, from a matrix `(n_songs, n_stems)`."""
     medians, means = _figures(matrix, _median), _figures(matrix, _mean)
     counts = np.sum(~np.isnan(matrix), axis=0)
-    names = [*STEMS, MEAN]
+    names = [*stems, MEAN]
     songs = [*counts.tolist(), len(matrix)]
     return {
         name: Summary(n, median, mean)
@@ -69,11 +69,12 @@ def differences(
     """How much each further model is above the first one, song by song: by its name, then by stem."""
     first, *others = [m.name for m in methods if m.kind == "model"]
     base = score_matrix(results, first, measure)
-    return {name: summarize(score_matrix(results, name, measure) - base) for name in others}
+    stems = results[0].stems
+    return {name: summarize(score_matrix(results, name, measure) - base, stems) for name in others}
 
 
 def _figures(matrix: F64, over_songs: Callable[[F64], F64]) -> list[Figure]:
-    """The four stems' figures and their mean's; `over_songs` takes `(..., n_songs, 4)` to `(..., 4)`."""
+    """The stems' figures and their mean's; `over_songs` takes `(..., n_songs, n_stems)` to `(..., n_stems)`."""
     random = np.random.default_rng(SEED)
     drawn = random.integers(len(matrix), size=(DRAWS, len(matrix)))
     values, spread = _with_mean(over_songs(matrix)), _with_mean(over_songs(matrix[drawn]))
@@ -85,7 +86,7 @@ def _figures(matrix: F64, over_songs: Callable[[F64], F64]) -> list[Figure]:
 
 
 def _with_mean(stems: F64) -> F64:
-    """`(..., 4)` with their mean as a fifth: NaN if one of them is."""
+    """`(..., n_stems)` with their mean as one more: NaN if one of them is."""
     return np.concatenate([stems, stems.mean(axis=-1, keepdims=True)], axis=-1)
 
 
