@@ -105,7 +105,7 @@ def options(song: Path, folder: Path) -> tuple[object, ...]:
 def test_keys_steer_and_what_is_recorded_between_two_is_the_file_runs(tmp_path: Path, song: Path) -> None:
     with Terminal(*options(song, tmp_path)) as terminal:
         terminal.wait_for("● recording")
-        terminal.wait_for("│ 1.")  # seconds
+        terminal.wait_for("time       │ 1.")
         terminal.type(b"r")
         terminal.wait_for("takes: 1")
         terminal.type(b"3+m\x1b[A.b")

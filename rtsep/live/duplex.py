@@ -30,7 +30,7 @@ class Duplex:
         self._dry.pad(plan.delay)
         self._fade = plan.fade
         self._rise, self._fall = _ramps(plan.fade, plan.block)
-        self._mixer = mixer
+        self.mixer = mixer
         self._due = np.zeros((plan.block, mixer.n_heard), np.float32)
         self._due_dry = np.zeros((plan.block, plan.n_channels), np.float32)
         self._level = plan.fade  # how far into the stems: 0 is dry
@@ -52,7 +52,7 @@ class Duplex:
         self._drop_late()
         enough = not self._n_late and self.stems.available >= n + self._fade
         presence = self._take_stems(due) if enough else self._take_rest(due)
-        self._mixer.mix(due, dry, presence, played)
+        self.mixer.mix(due, dry, presence, played)
         self.n_exchanged += n
 
     def _hear(self, heard: Audio) -> None:

@@ -23,8 +23,9 @@ class LiveReport:
     `compute_ms` is of one chunk, to be held against `deadline_ms`; `compute_histogram_ms` has where bins end and how
     many chunks lie in each. `dry_seconds` is how long the dry signal was heard in the place of the stems.
     `queue_samples` wait to be separated, `longest_queue_samples` did at the most. `cpu` is processor time of the whole
-    process per second of wall time: 1 is one core. `peak_dbfs` is of each stem: on the screen what `fall_back` shows,
-    in the end over all. `desk` is what is set, `takes` are the recordings that have ended.
+    process per second of wall time: 1 is one core. `peak_dbfs` is of each stem as it was separated, `mix_peak_dbfs` of
+    what was played: on the screen what `fall_back` shows, in the end over all. `desk` is what is set, `takes` are the
+    recordings that have ended.
     """
 
     model: str
@@ -50,6 +51,7 @@ class LiveReport:
     cpu: float
     real_time_priority: str
     peak_dbfs: Mapping[str, float]
+    mix_peak_dbfs: float
     desk: Desk
     takes: tuple[Take, ...]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -38,34 +39,40 @@ def live_table(report: LiveReport) -> Table:
     for index, strip in enumerate(report.desk.strips):
         mark = ">" if index == report.desk.selected else " "
         table.add_row(f"{mark} {index + 1} {strip.stem}", strip_text(strip, report.peak_dbfs[strip.stem]))
-    table.add_row("  master", _master_text(report), end_section=True)
+    table.add_row("  master", _master_text(report))
+    table.add_row("  record", _record_text(report), end_section=True)
     for name, value in _lines(report):
         table.add_row(name, value)
     return table
 
 
-def keys_text(keys: tuple[Key, ...]) -> Text:
+def keys_text(keys: tuple[Key, ...]) -> Columns:
     """All keys and what they do."""
-    # None of them is broken over two lines.
-    parts = [part for key in keys for part in ((key.letter, "bold"), f" {key.word}".replace(" ", "\xa0"), "  ")]
-    return Text.assemble(*parts, overflow="fold")
+    return Columns([Text.assemble((key.letter, "bold"), f" {key.word}") for key in keys], padding=(0, 3))
 
 
 def strip_text(strip: Strip, level: float) -> Text:
     """Meter, level, gain, mute and solo."""
-    gain = f"{strip.gain_db:+5.0f} dB" if strip.gain_db > SILENT_DB else "  silent"
     marks = ("  mute" if strip.muted else "", "bold red"), ("  solo" if strip.solo else "", "bold yellow")
-    return Text.assemble(f"{_meter(level)} {level:6.1f} dBFS {gain}", *marks)
+    return Text.assemble(_level_text(level, strip.gain_db), *marks)
 
 
 def _master_text(report: LiveReport) -> Text:
-    desk = report.desk
+    """Meter, level and gain of what is played, red where it is clipped; bypass."""
     return Text.assemble(
-        f"{desk.master_db:+.0f} dB" if desk.master_db > SILENT_DB else "silent",
-        ("  bypass" if desk.bypass else "", "bold yellow"),
-        ("  ● recording" if desk.recording else "", "bold red"),
-        f"  takes: {len(report.takes)}" if report.takes else "",
+        (_level_text(report.mix_peak_dbfs, report.desk.master_db), "bold red" if report.mix_peak_dbfs > 0 else ""),
+        ("  bypass" if report.desk.bypass else "", "bold yellow"),
     )
+
+
+def _record_text(report: LiveReport) -> Text:
+    light = ("● recording  ", "bold red") if report.desk.recording else "○ "
+    return Text.assemble(light, f"takes: {len(report.takes)}")
+
+
+def _level_text(level: float, gain_db: float) -> str:
+    gain = f"{gain_db:+5.0f} dB" if gain_db > SILENT_DB else "  silent"
+    return f"{_meter(level)} {level:6.1f} dBFS {gain}"
 
 
 def _lines(report: LiveReport) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtsep.engine.local import warm_up
+from rtsep.engine.process import Terminated
 from rtsep.errors import DeviceError
 from rtsep.io.audio_device import Exchange
 from rtsep.live.desk import Desk, weights
@@ -30,6 +31,7 @@ from rtsep.types import F32, Audio, Engine, Separator
 
 _REDRAWS_PER_SECOND = 10
 _JUDGED_SECONDS = 1.5
+_LAST_SECONDS = 0.1  # for what has been heard but not separated, when a launcher is about to kill all ranks
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class LiveJob:
 
 @dataclass(frozen=True)
 class _Parts:
-    """What runs in a session; `peaks` are the highest of each stem so far, `began` wall and processor seconds."""
+    """What runs in a session; `peaks` are the highest of stems and mix so far, `began` wall and processor seconds."""
 
     job: LiveJob
     stems: tuple[str, ...]
@@ -83,20 +85,23 @@ def play(
         exchange = _exchange(duplex, job.plan, file, mixer.n_played)
         stream = open_stream(job.ends, job.plan, job.probe.around(exchange) if job.probe else exchange)
         worker = Worker(separator, engine, job.plan, duplex, Ear(recorder, job.n_samples))
-        peaks = np.zeros(len(separator.stems), np.float32)
+        peaks = np.zeros(len(separator.stems) + 1, np.float32)
         with undisturbed(), stream:
             began = time.perf_counter(), time.process_time()
             parts = _Parts(
                 job, separator.stems, duplex, stream, worker, file, steering, peaks, stream.latency_seconds, began
             )
             worker.start()
+            patience = None
             try:
                 _watch(parts, show, tell)
+            except Terminated:
+                patience = _LAST_SECONDS
             except KeyboardInterrupt:
                 pass  # how one ends what has no end
             finally:
                 stream.stop()
-                worker.finish()
+                worker.finish(patience)
     for message in steering.lost_takes():
         tell(message)
     if error := worker.error or (file.error if file else None):
@@ -146,8 +151,8 @@ def _lost_output(parts: _Parts) -> str:
 
 
 def _note_peaks(parts: _Parts) -> F32:
-    """The stems' peaks since the last call, which go into those of the session."""
-    recent = parts.worker.take_peaks()
+    """The peaks of stems and mix since the last call, which go into those of the session."""
+    recent = np.append(parts.worker.take_peaks(), np.float32(parts.duplex.mixer.take_peak()))
     np.maximum(parts.peaks, recent, out=parts.peaks)
     return recent
 
@@ -182,7 +187,8 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
         real_time_priority=worker.priority,
         desk=parts.steering.desk,
         takes=parts.steering.takes,
-        peak_dbfs={stem: decibels(float(peak)) for stem, peak in zip(parts.stems, peaks, strict=True)},
+        peak_dbfs={stem: decibels(float(peak)) for stem, peak in zip(parts.stems, peaks[:-1], strict=True)},
+        mix_peak_dbfs=decibels(float(peaks[-1])),
     )
 
 

@@ -51,10 +51,13 @@ class Worker:
         """Begin to take what is heard."""
         self._thread = start_thread(self._run, "rtsep-worker")
 
-    def finish(self) -> None:
-        """Separate what has been heard so far, and end; the caller makes sure that no more is heard."""
+    def finish(self, patience: float | None = None) -> None:
+        """Separate what has been heard so far, and end; the caller makes sure that no more is heard.
+
+        `patience` is how many seconds that may take, any if None; what is not separated by then is lost.
+        """
         self._ending = True
-        self._thread.join()
+        self._thread.join(patience)
 
     def take_peaks(self) -> F32:
         """The highest magnitude of each stem since the last call, 1 at full scale."""
