@@ -33,6 +33,8 @@ app.add_typer(data, name="data")
 
 Task = Callable[[], int]
 
+_LED = ("run", "live")  # under a launcher rank 0 alone reads their options
+
 
 @app.command()
 def run(
@@ -270,17 +272,44 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command. The exit code is 2 for what the caller can mend, 130 after an interruption."""
     use_one_thread()
     heed_signals()
+    words = sys.argv[1:] if arguments is None else arguments
+    led = world_size() > 1 and any(command in words[:1] for command in _LED)
+    if led:
+        _join(words[0])
     if world_rank() > 0:
         sys.stdout = open(os.devnull, "w")  # rank 0 alone speaks; tracebacks go to stderr  # noqa: SIM115
     try:
         task = app(arguments, standalone_mode=False)
     except typer.TyperException as error:
-        _refuse(f"{error.format_message().rstrip('.')}; see --help")
+        _refuse(f"{error.format_message().rstrip('.')}; see --help", led)
+    if led and not callable(task):
+        _dismiss(task)
     sys.exit(guarded(task) if callable(task) else task)
 
 
-def _refuse(message: str) -> NoReturn:
+def _dismiss(code: int) -> NoReturn:
+    """Send the other ranks home, and end with `code`."""
+    from rtsep.engine.crew import dismiss_all
+
+    dismiss_all(code)
+
+
+def _join(command: str) -> None:
+    """Join the ranks before all that takes time; those but 0 hear from it what there is to do."""
+    from rtsep.engine.joining import connect
+
+    connect()
+    if world_rank() > 0:
+        from rtsep.commands.following import follow
+
+        follow(command)
+
+
+def _refuse(message: str, led: bool) -> NoReturn:
     """End in one line, on all ranks together if there are several."""
+    if led:
+        warn(message)
+        _dismiss(REFUSED)
     if world_size() > 1:
         from rtsep.engine.crew import leave_together
 

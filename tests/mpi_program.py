@@ -14,7 +14,7 @@ import numpy as np
 from four_bands import FourBands
 
 from rtsep.commands.console import guarded
-from rtsep.engine.crew import Crew, run_ranks
+from rtsep.engine.crew import Crew, follow_ranks, lead_ranks
 from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import heed_signals, world_rank, world_size
 from rtsep.engine.worker import Order
@@ -81,4 +81,6 @@ if __name__ == "__main__":
     heed_signals()
     if world_size() == 1:
         sys.exit(separate(LocalEngine(Uneven())))
-    run_ranks(lambda crew: guarded(lambda: lead(crew)), lambda: None, load)
+    if world_rank() == 0:
+        lead_ranks(lambda crew: guarded(lambda: lead(crew)))
+    follow_ranks(lambda: None, load)

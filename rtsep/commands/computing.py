@@ -41,16 +41,16 @@ class RunOptions:
 
 
 def compute(options: RunOptions, work: Work) -> NoReturn:
-    """Do `work` and end the process; under a launcher every rank has to come here, and rank 0 does it.
+    """Do `work` and end the process; under a launcher this is rank 0, and the others are in `following.follow`.
 
     What `work` returns is called when the other ranks have been dismissed, with the records of all; the exit code is
     its result.
     """
     if world_size() == 1:
         sys.exit(guarded(lambda: _alone(options, work)))
-    from rtsep.engine.crew import run_ranks
+    from rtsep.engine.crew import lead_ranks
 
-    run_ranks(lambda crew: guarded(lambda: _lead(options, work, crew)), import_separator, load_ordered)
+    lead_ranks(lambda crew: guarded(lambda: _lead(options, work, crew)))
 
 
 def _alone(options: RunOptions, work: Work) -> int:
@@ -129,22 +129,3 @@ def solver_of(separator: Separator) -> str:
     from rtsep.separator import SparseSeparator
 
     return separator.solver if isinstance(separator, SparseSeparator) else "network"
-
-
-def import_separator() -> None:
-    """Import what separating takes; compiling anything, even nothing, makes numba import the rest of itself."""
-    from numba import njit
-
-    import rtsep.separator  # noqa: F401
-
-    @njit()
-    def nothing() -> None:
-        pass
-
-    nothing()
-
-
-def load_ordered(order: Order) -> ModelSeparator:
-    from rtsep.separator import load_separator
-
-    return load_separator(order.model, order.solver, order.slices)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from rtsep.commands.computing import import_separator, load_ordered
 from rtsep.commands.console import guarded
 from rtsep.engine.local import warm_up
 from rtsep.live.report import LiveReport, Show, Tell
 from rtsep.live.session import LiveJob
-from rtsep.live.thread import ask_for_real_time
 from rtsep.types import Engine, Separator
 
 if TYPE_CHECKING:
@@ -25,10 +23,10 @@ StartEngine = Callable[[LiveJob, Separator, Show, Tell], tuple[Engine, Show]]
 
 
 def live_on_ranks(play: Callable[[StartEngine], int], slices: int) -> NoReturn:
-    """Run `play` on rank 0 with an engine over all ranks, and end the process; every rank has to come here."""
-    from rtsep.engine.crew import run_ranks
+    """Run `play` with an engine over all ranks, and end the process: rank 0, the others are in `following.follow`."""
+    from rtsep.engine.crew import lead_ranks
 
-    run_ranks(lambda crew: guarded(lambda: _lead(play, slices, crew)), import_separator, _load_ordered)
+    lead_ranks(lambda crew: guarded(lambda: _lead(play, slices, crew)))
 
 
 def _lead(play: Callable[[StartEngine], int], slices: int, crew: Crew) -> int:
@@ -44,12 +42,6 @@ def _lead(play: Callable[[StartEngine], int], slices: int, crew: Crew) -> int:
     with crew:
         crew.prepare()
         return play(start)
-
-
-def _load_ordered(order: Order) -> Separator:
-    separator = load_ordered(order)
-    ask_for_real_time()  # where it is refused, as on rank 0, this rank computes all the same
-    return separator
 
 
 def _telling(engine: MpiEngine, show: Show, tell: Tell) -> Show:

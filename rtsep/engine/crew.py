@@ -105,16 +105,34 @@ class Crew:
                     worker.listen()
 
 
-def run_ranks(lead: Callable[[Crew], int], prepare: Callable[[], None], load: Callable[[Order], Separator]) -> NoReturn:
-    """Run `lead` on rank 0, and on the others what it tells them; the job ends with the exit code of `lead`.
+def lead_ranks(lead: Callable[[Crew], int]) -> NoReturn:
+    """Run `lead` on rank 0, while the others are in `follow_ranks`; the job ends with its exit code.
 
     `lead` itself says what goes wrong and is foreseen. Anything else that is raised, on any rank, ends all of them,
     with the traceback of the first.
     """
     comm = connect()
+    crew = Crew(comm)
     try:
-        if comm.rank == 0:
-            _lead(comm, lead)
+        code = lead(crew)
+    except RankFailed as error:
+        print(error, file=sys.stderr, end="", flush=True)
+        code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if not crew.dismissed:
+        end_at_once(code)
+    left = crew.left_behind
+    if left and not (survives_deaths() and all(worker.signal(signal.SIGKILL) for worker in left)):
+        comm.Abort(code)
+    leave(comm, code)
+
+
+def follow_ranks(prepare: Callable[[], None], load: Callable[[Order], Separator]) -> NoReturn:
+    """Do what rank 0 says, which is in `lead_ranks`, and end with it."""
+    comm = connect()
+    try:
         follow(comm, prepare, load)
         leave(comm, 0)
     except KeyboardInterrupt:
@@ -128,24 +146,14 @@ def run_ranks(lead: Callable[[Crew], int], prepare: Callable[[], None], load: Ca
     raise AssertionError("Abort has returned")
 
 
-def _lead(comm: MPI.Intracomm, lead: Callable[[Crew], int]) -> NoReturn:
-    """Rank 0's part of `run_ranks`."""
-    crew = Crew(comm)
-    try:
-        code = lead(crew)
-    except RankFailed as error:
-        print(error, file=sys.stderr, end="", flush=True)
-        code = 1
-    except Exception:
-        traceback.print_exc()
-        code = 1
-    if not crew.dismissed:
-        end_at_once(code)
-    if crew.left_behind and not (
-        survives_deaths() and all(worker.signal(signal.SIGKILL) for worker in crew.left_behind)
-    ):
-        comm.Abort(code)
-    leave(comm, code)
+def dismiss_all(code: int) -> NoReturn:
+    """Rank 0, before there is any work, if there will be any: send the others home; the job ends with `code`."""
+
+    def nothing(crew: Crew) -> int:
+        with crew:
+            return code
+
+    lead_ranks(nothing)
 
 
 def _end_without_rank_0(comm: MPI.Intracomm) -> NoReturn:

@@ -24,7 +24,7 @@ _LAUNCHER_S_VARIABLES = ("OMPI_", "PMIX_", "PRTE_")
 
 
 def connect() -> MPI.Intracomm:
-    """Join the ranks that were launched together."""
+    """Join the ranks that were launched together; they are joined once, whenever it is asked for."""
     if on_one_host():
         # Looking for a network's fabric takes Open MPI a second, and one machine needs none.
         os.environ.setdefault("OMPI_MCA_btl", "^ofi")
@@ -33,6 +33,8 @@ def connect() -> MPI.Intracomm:
     mpi4py.rc.initialize = False
     from mpi4py import MPI
 
+    if MPI.Is_initialized():
+        return MPI.COMM_WORLD
     if survives_deaths():
         _start_watching(MPI.__file__, MPI.THREAD_SERIALIZED)
         MPI.COMM_WORLD.Set_errhandler(MPI.ERRORS_RETURN)

@@ -101,7 +101,7 @@ def use_one_thread() -> None:
 
 
 def heed_signals() -> None:
-    """Let SIGTERM interrupt rank 0 as Ctrl-C does, once; the other ranks end when rank 0 or the launcher ends them.
+    """Let SIGTERM and a closed terminal interrupt rank 0 as Ctrl-C does, once; the other ranks end with rank 0.
 
     Open MPI, when it ends a job, kills all ranks as soon as one is gone: the others give rank 0 time to clean up.
     """
@@ -110,8 +110,9 @@ def heed_signals() -> None:
         signal.signal(signal.SIGTERM, _end_after_grace)
         return
     signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _interrupt)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def seconds_since_start() -> float:
@@ -149,8 +150,8 @@ def own_record(message_seconds: float = 0.0) -> RankRecord:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(ignored, signal.SIG_IGN)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
