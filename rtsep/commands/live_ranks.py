@@ -14,7 +14,6 @@ from rtsep.types import Engine, Separator
 if TYPE_CHECKING:
     from rtsep.engine.crew import Crew
     from rtsep.engine.mpi import MpiEngine
-    from rtsep.engine.worker import Order
 
 # Sound waits for no one: what a rank keeps for longer than this, another computes. (And longer than 20 median chunks.)
 _STALL_SECONDS = 0.5

@@ -31,7 +31,7 @@ from rtsep.types import F32, Audio, Engine, Separator
 
 _REDRAWS_PER_SECOND = 10
 _JUDGED_SECONDS = 1.5
-_LAST_SECONDS = 0.1  # for what has been heard but not separated, when a launcher is about to kill all ranks
+_LAST_SECONDS = 0.03  # for what has been heard but not separated, when a launcher is about to kill all ranks
 
 
 @dataclass(frozen=True)

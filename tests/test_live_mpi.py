@@ -1,0 +1,41 @@
+"""Live sound over MPI ranks: the stems of one process, whatever becomes of the other ranks, and kept at the end."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import numpy as np
+from launch import Launched
+from small_model import write_small_model
+from sound_files import make_song, read_song, write_song
+
+import rtsep as package
+from rtsep.separator import load_separator
+from rtsep.types import STEMS
+
+RATE = 44100
+
+
+def test_a_rank_that_stalls_is_told_of_and_what_was_recorded_until_an_interruption_is_kept(tmp_path: Path) -> None:
+    song = make_song(25 * RATE)
+    model = write_small_model(tmp_path / "small.safetensors")
+    path = write_song(tmp_path / "song.wav", song, subtype="FLOAT")
+    options = ("--input-file", path, "--output", "none", "--model", model)
+    recording = ("--record", tmp_path / "live", "--format", "wav")
+    with Launched("-m", "rtsep.cli", "live", *options, *recording, n_ranks=3) as live:
+        live.wait_for(lambda: any(part.stat().st_size > RATE for part in tmp_path.glob("live/**/bass.wav")))
+        first = live.ranks()[1]
+        live.signal(signal.SIGSTOP, first)
+        lines = [live.hear()]
+        live.signal(signal.SIGCONT, first)
+        lines.append(live.hear())
+        live.signal(signal.SIGINT)
+        live.finish()
+    assert lines == ["rtsep: rank 1 stalled; others compute what it had\n", "rtsep: rank 1 is back\n"]
+    stems = np.stack([read_song(tmp_path / "live" / "take-1" / f"{stem}.wav") for stem in STEMS])
+    n = stems.shape[1]
+    assert n > RATE
+    # Two seconds further, what comes after the end of a song no longer matters to its beginning.
+    separated = package.separate(song[: n + 2 * RATE], RATE, load_separator(str(model)))
+    np.testing.assert_array_equal(stems, separated[:, :n])
