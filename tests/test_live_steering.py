@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 import termios
@@ -47,9 +47,16 @@ class Terminal:
         self.before = termios.tcgetattr(self._slave)
         command = [sys.executable, "-m", "rtsep.cli", "live", *map(str, options)]
         self.process = subprocess.Popen(
-            command, stdin=self._slave, stderr=self._slave, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdin=self._slave,
+            stderr=self._slave,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         self._shown = b""
+        self._open = True
 
     def wait_for(self, text: str, seconds: float = 60) -> None:
         """Until this is shown, after what was waited for before."""
@@ -63,6 +70,13 @@ class Terminal:
 
     def type(self, letters: bytes) -> None:
         os.write(self._master, letters)
+
+    def hang_up(self) -> None:
+        """The window is closed; returns when the process has ended."""
+        os.close(self._master)
+        os.close(self._slave)
+        self._open = False
+        self.process.wait(20)
 
     def end(self, send: Callable[[], object]) -> str:
         """What stdout had in the end, which must come in order, with the terminal as it was."""
@@ -85,8 +99,9 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.communicate()
-        os.close(self._master)
-        os.close(self._slave)
+        if self._open:
+            os.close(self._master)
+            os.close(self._slave)
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +147,12 @@ def test_keys_steer_and_what_is_recorded_between_two_is_the_file_runs(tmp_path: 
         assert_array_equal(recorded, stems[:, take["start"] :][:, : take["n_samples"]])
 
 
-def test_the_terminal_is_as_before_and_the_take_kept_where_it_is_terminated(tmp_path: Path, song: Path) -> None:
+def test_a_take_outlives_its_terminal(tmp_path: Path, song: Path) -> None:
     with Terminal(*options(song, tmp_path)) as terminal:
-        terminal.wait_for("● recording")
-        terminal.end(lambda: terminal.process.send_signal(signal.SIGTERM))
+        terminal.wait_for("time       │ 1.")
+        terminal.hang_up()
     assert len(list(tmp_path.glob("takes/take-1/*.wav"))) == len(STEMS)
+    assert len(json.loads((tmp_path / "report.json").read_text())["takes"]) == 1
 
 
 def test_each_key_is_shown_once_and_does_what_it_says() -> None:

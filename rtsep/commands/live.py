@@ -73,8 +73,8 @@ def _play(options: LiveOptions, start_engine: StartEngine) -> int:
         show, tell = stack.enter_context(_screen(options.quiet, make_keys(separator.stems), changes))
         engine, show = start_engine(job, separator, show, tell)
         report = play(job, separator, engine, show, tell, changes)
-    if options.report:
-        write_json(asdict(report), options.report)
+        if options.report:
+            write_json(asdict(report), options.report)
     if not options.quiet:
         print_tables([live_table(report)])
     return REFUSED if any(take.error for take in report.takes) else 0

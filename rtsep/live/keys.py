@@ -74,7 +74,8 @@ def keyboard(keys: tuple[Key, ...], changes: Changes) -> Iterator[bool]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, _at_once(terminal))
         yield True
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # where the terminal is gone
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
         os.close(waker)
         thread.join()
         os.close(wake)

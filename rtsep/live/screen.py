@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.columns import Columns
 from rich.console import Console, Group
@@ -21,16 +21,23 @@ _METER_LENGTH = 24
 
 @contextmanager
 def open_screen(keys: tuple[Key, ...]) -> Iterator[tuple[Show, Tell]]:
-    """A screen on stderr, gone afterwards; `keys` are those that are listened to."""
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+    """A screen on stderr, gone afterwards; `keys` are those that are listened to. A lost terminal interrupts."""
+    live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
 
-        def show(report: LiveReport) -> None:
+    def show(report: LiveReport) -> None:
+        with _interrupting():
             live.update(Group(live_table(report), keys_text(keys)) if keys else live_table(report), refresh=True)
 
-        def tell(message: str) -> None:
+    def tell(message: str) -> None:
+        with _interrupting():
             live.console.print(f"rtsep: {message}", markup=False, highlight=False)
 
+    live.start()
+    try:
         yield show, tell
+    finally:
+        with suppress(OSError):
+            live.stop()
 
 
 def live_table(report: LiveReport) -> Table:
@@ -49,6 +56,14 @@ def live_table(report: LiveReport) -> Table:
 def keys_text(keys: tuple[Key, ...]) -> Columns:
     """All keys and what they do."""
     return Columns([Text.assemble((key.letter, "bold"), f" {key.word}") for key in keys], padding=(0, 3))
+
+
+@contextmanager
+def _interrupting() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise KeyboardInterrupt from error
 
 
 def strip_text(strip: Strip, level: float) -> Text:
