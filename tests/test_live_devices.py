@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_devices_are_listed_as_sounddevice_does() -> None:
     finished = rtsep("devices")
     assert finished.code == 0
-    assert finished.stdout.splitlines() == ["* 0 system, JACK Audio Connection Kit (2 in, 2 out)"]
+    assert finished.stdout.splitlines()[0] == "* 0 system, JACK Audio Connection Kit (2 in, 2 out)"
 
 
 @pytest.mark.usefixtures("server")

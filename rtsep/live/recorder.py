@@ -50,6 +50,7 @@ class Recorder:
 
     def __init__(self, recording: Recording, stems: tuple[str, ...], plan: LivePlan) -> None:
         self.takes: list[Take] = []
+        self.rate = plan.rate
         self._where = recording
         self._stems = stems
         self._plan = plan

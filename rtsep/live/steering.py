@@ -53,7 +53,8 @@ class Steering:
         for take in self.takes[self._n_told :]:
             self._n_told += 1
             if take.error:
-                yield f"recording has ended, {take.n_samples} samples of it are kept: {take.error}"
+                seconds = take.n_samples / self._recorder.rate
+                yield f"recording has ended, {seconds:.1f} s of it are kept: {take.error}"
         self.desk = replace(self.desk, recording=self._recorder.recording)
 
     def _apply(self, desk: Desk) -> Iterator[str]:
