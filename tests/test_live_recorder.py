@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +31,7 @@ PLAN = LivePlan(
     rate=8000, n_channels=2, block=32, reserve=3, algorithmic=50, chunking=0, resampling=0, pipeline=0, advance=40
 )
 STEM_NAMES = ("voice", "rest")
-STEMS_HEARD: Stems = np.random.default_rng(4).uniform(-1, 1, (2, 30_000, 2)).astype(np.float32)
+STEMS_HEARD: Stems = np.random.default_rng(4).uniform(-1, 1, (2, 60_000, 2)).astype(np.float32)
 
 
 def push(recorder: Recorder, start: int, end: int) -> None:
@@ -93,6 +95,29 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     assert not recorder.recording
     recorder.finish()
     assert recorder.takes == []
+
+
+def test_a_take_that_finds_no_room_ends_at_once_and_another_may_begin(tmp_path: Path) -> None:
+    recorder = Recorder(Recording(tmp_path, "wav"), STEM_NAMES, PLAN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        recorder.begin(0)
+        push(recorder, 0, 60_000)
+        deadline = time.monotonic() + 20
+        while not recorder.takes:
+            assert time.monotonic() < deadline
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not recorder.recording
+    recorder.begin(55_000)
+    recorder.finish()
+    first, second = recorder.takes
+    assert "cannot be written (File too large)" in first.error
+    assert 20_000 < first.n_samples < 300_000 / 8
+    assert (second.start, second.n_samples, second.error) == (55_000, 5000, "")
+    for number, take in ((1, first), (2, second)):
+        assert_array_equal(read_take(tmp_path, number), STEMS_HEARD[:, take.start :][:, : take.n_samples])
 
 
 def test_the_flac_files_of_a_live_run_are_those_of_the_file_run_byte_by_byte(tmp_path: Path) -> None:

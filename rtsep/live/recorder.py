@@ -117,6 +117,8 @@ class Recorder:
                 self._kept.appendleft(stems[:, n:])
             if self._open:
                 self._open.write(start, stems[:, :n])
+                if self._open.error:
+                    self._close()
             start += n
 
     def _close(self) -> None:
