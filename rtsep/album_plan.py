@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rtsep.errors import AudioError, OutputError, RtsepError
+from rtsep.errors import AudioError, OptionError, OutputError, RtsepError
 from rtsep.file_job import FileJob, chosen_stems
 from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
 from rtsep.io.names import printable
@@ -48,6 +48,21 @@ def album_jobs(album: FileJob) -> list[FileJob]:
     ]
 
 
+def parse_part(text: str) -> tuple[int, int]:
+    """The two numbers of "3/8", the third of eight parts. Raises OptionError."""
+    which, _, of = text.partition("/")
+    if not (which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
+        raise OptionError(f"part {text}: must be two numbers as in 3/8, the first from 1 to the second")
+    return int(which), int(of)
+
+
+def jobs_of_part(jobs: Sequence[FileJob], part: tuple[int, int]) -> list[FileJob]:
+    """The jobs of one of several parts, to which the folders of stems are dealt in turn; maybe none."""
+    which, of = part
+    folders = {folder: i for i, folder in enumerate(dict.fromkeys(job.folder for job in jobs))}
+    return [job for job in jobs if folders[job.folder] % of == which - 1]
+
+
 def _is_music(path: Path) -> bool:
     """Whether a song's path within the album shows neither hidden files nor the stems of another song."""
     return not any(part.startswith(".") or part.endswith(".stems") for part in path.parts)
@@ -59,7 +74,8 @@ def plan_songs(jobs: Sequence[FileJob], available: tuple[str, ...]) -> list[Plan
     A song whose stems are all there, of its own length and to their end, is kept, unless its job says to overwrite;
     what there is of others will be replaced. Raises OptionError for stems that the model does not have.
     """
-    chosen_stems(jobs[0].stems, available)
+    for stems in {job.stems for job in jobs}:
+        chosen_stems(stems, available)
     taken: dict[Path, Path] = {}
     planned = []
     for job in jobs:

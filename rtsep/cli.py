@@ -55,6 +55,7 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Write the report to this file as JSON.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder with the true stems, to score against.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace stems that are there.")] = False,
+    part: Annotated[str, typer.Option(help="Of a folder's songs, as in 3/8.", show_default=False)] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no report on the console.")] = False,
 ) -> Task:
     """Separate a song, or all songs of a folder; under mpirun on all its ranks."""
@@ -78,7 +79,7 @@ def run(
             duration_seconds=duration,
             overwrite=overwrite,
         )
-        return run(RunOptions(job, frontend, report, truth, quiet))
+        return run(RunOptions(job, frontend, report, truth, quiet, part))
 
     return task
 

@@ -12,7 +12,7 @@ from four_bands import FourBands
 from sound_files import make_song, write_song
 
 from rtsep.album import AlbumRun, separate_album
-from rtsep.album_plan import album_jobs
+from rtsep.album_plan import album_jobs, jobs_of_part, parse_part
 from rtsep.album_report import album_tables, make_album_report
 from rtsep.engine.local import LocalEngine, compute
 from rtsep.engine.process import RankRecord
@@ -211,6 +211,28 @@ def test_the_report_adds_up(album: Path) -> None:
     assert sum(line.busy_seconds for line in report.songs) == pytest.approx(report.shares[0].busy_seconds)
     assert report.rtf == pytest.approx(report.wall_seconds / report.audio_seconds)
     assert len(album_tables(report)) == 3
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_parts_share_out_the_songs_and_keep_those_of_one_folder_together(album: Path, of: int) -> None:
+    write_song(album / "a.flac", make_song(10))
+    jobs = album_jobs(FileJob(album))
+    parts = [jobs_of_part(jobs, parse_part(f"{which}/{of}")) for which in range(1, of + 1)]
+    assert sorted(job.song for part in parts for job in part) == sorted(job.song for job in jobs)
+    folders = [{job.folder for job in part} for part in parts]
+    assert sum(map(len, folders)) == len({job.folder for job in jobs})
+    assert max(map(len, folders)) - min(map(len, folders)) <= 1
+
+
+@pytest.mark.parametrize("text", ["3", "0/2", "3/2", "-1/2", "1/", "a/b", "1.5/2"])
+def test_a_part_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="3/8"):
+        parse_part(text)
+
+
+def test_a_part_without_songs_is_done_at_once(album: Path) -> None:
+    run = separate_album([], FourBands, start_never, lambda done, total: None, print)
+    assert make_album_report(run, album, "four", "stft", "cd", {0: RankRecord(0)}).songs == ()
 
 
 def names(jobs: Sequence[FileJob], album: Path) -> dict[str, Path]:

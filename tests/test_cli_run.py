@@ -146,6 +146,8 @@ def damage(folder: Path) -> None:
         ("missing.wav", "missing.wav"),
         ("hollow", "no song"),
         ("hollow --truth done.stems", "evaluate"),
+        (". --part 3/2", "3/8"),
+        ("song.wav --part 1/2", "folder"),
         ("empty.wav", "empty"),
         ("text.wav", "text.wav"),
         ("cut.wav", "truncated"),
@@ -250,6 +252,7 @@ def test_help_names_every_option() -> None:
         "report",
         "truth",
         "overwrite",
+        "part",
         "quiet",
     ]:
         assert f"--{option}" in finished.stdout

@@ -19,7 +19,6 @@ from rtsep.types import Engine, Separator
 
 if TYPE_CHECKING:
     from rtsep.engine.crew import Crew
-    from rtsep.engine.worker import Order
     from rtsep.separator import ModelSeparator
 
 _PATIENCE_SECONDS = 4.0  # a start with kernels that are compiled takes two
@@ -31,13 +30,17 @@ Work = Callable[[Load, StartEngine], Conclude]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What `rtsep run` was asked for: the job, whose song may be a folder of them, and what is to be told about it."""
+    """What `rtsep run` was asked for: the job, and what is to be told about it.
+
+    The job's song may be a folder of them; `part`, as in 3/8, is what is asked for of those.
+    """
 
     job: FileJob
     frontend: str | None = None
     report: Path | None = None
     truth: Path | None = None
     quiet: bool = False
+    part: str = ""
 
 
 def compute(options: RunOptions, work: Work) -> NoReturn:

@@ -12,6 +12,7 @@ from rtsep.commands.console import print_tables, warn
 from rtsep.commands.run_album import separate_songs
 from rtsep.commands.truth import check_truth, score_stems
 from rtsep.engine.process import RankRecord
+from rtsep.errors import OptionError
 from rtsep.file_job import FileRun, StartEngine, separate_file
 from rtsep.progress import show_progress
 from rtsep.run_report import Score, check_report_path, make_report, tables, write_json
@@ -26,6 +27,8 @@ def run(options: RunOptions) -> NoReturn:
 def _separate_song(options: RunOptions, load: Load, start_engine: StartEngine) -> Conclude:
     if options.report:
         check_report_path(options.report)
+    if options.part:
+        raise OptionError(f"part {options.part}: goes with a folder of songs; leave it out")
     if options.truth:
         check_truth(options.truth, options.job)
     with show_progress(options.quiet) as progress:

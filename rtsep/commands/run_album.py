@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from rtsep.album import AlbumRun, separate_album
-from rtsep.album_plan import album_jobs
+from rtsep.album_plan import album_jobs, jobs_of_part, parse_part
 from rtsep.album_report import album_tables, make_album_report
 from rtsep.commands.computing import Conclude, Load, RunOptions, frontend_of, solver_of
 from rtsep.commands.console import REFUSED, print_tables, warn
@@ -25,6 +25,8 @@ def separate_songs(options: RunOptions, load: Load, start_engine: StartEngine) -
     if options.truth:
         raise OptionError(f"truth {options.truth}: goes with one song; score many by rtsep evaluate")
     jobs = album_jobs(options.job)
+    if options.part:
+        jobs = jobs_of_part(jobs, parse_part(options.part))
     with show_progress(options.quiet) as progress:
         done = separate_album(jobs, load, start_engine, progress, warn)
     return lambda records: _conclude(options, done, records)
