@@ -135,6 +135,7 @@ def _row(model: str, n_ranks: int, reports: dict[int, list[Any]], cores: int) ->
         "who": "rtsep",
         "model": model,
         "ranks": n_ranks,
+        "audio_seconds": own[0]["audio_seconds"],
         "rtf": rtf,
         "speedup": speedup,
         "efficiency": speedup / min(n_ranks, cores),

@@ -1,0 +1,267 @@
+"""A discrete-event model of a job of many ranks: rank 0 reads, hands out, takes back and writes; the others compute.
+
+What rank 0 does is `rtsep.engine.schedule.run_in_order`, step by step, each step costing its measured seconds. Cores
+that ranks share are shared out evenly among those that have work; each direction of rank 0's network takes one message
+after the other.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+_SLOTS = 2
+_REST = -1.0
+LOOK_SECONDS = 0.002  # how long rank 0 rests at most, and a worker without work naps, as in rtsep.engine
+_HELD_BYTES = 32 << 20  # of results that wait for their turn, as in rtsep.engine
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one chunk takes of a core, in seconds, and its messages in bytes.
+
+    Rank 0: `read` it from the song, `hand` it over, `collect` its stems, `write` them; `look` is for each worker and
+    round of its loop; `end` until the files are there after the last. A worker: `compute`, and `answer` with the stems.
+    `crowding`: how many times longer everything takes where no core is free.
+    """
+
+    compute: float
+    read: float
+    hand: float
+    collect: float
+    write: float
+    answer: float
+    look: float
+    end: float
+    chunk_bytes: float
+    stems_bytes: float
+    crowding: float = 1.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """How messages reach rank 0 and leave it; in shared memory they are copied, which `Costs` counts already."""
+
+    name: str
+    latency: float
+    bytes_per_second: float
+
+
+# Measured costs count the copying already.
+SHARED_MEMORY = Network("shared memory", 1e-6, float("inf"))
+
+
+@dataclass(frozen=True)
+class Job:
+    """`n_ranks`, rank 0 included, on `cores` for all, or on one for each and one for rank 0's messages.
+
+    `period` is that at which a live input brings chunks; 0 where all are there, as in a file. `held_bytes` of stems may
+    wait for their turn.
+    """
+
+    n_ranks: int
+    n_chunks: int
+    network: Network = SHARED_MEMORY
+    cores: float | None = None
+    period: float = 0.0
+    held_bytes: float = _HELD_BYTES
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Seconds until the last stem was written, rank 0's main thread's busy share, and how long each chunk was away."""
+
+    seconds: float
+    rank_0_share: float
+    idle_share: float
+    chunk_seconds: list[float]
+
+
+class Clock:
+    """Simulated time: timers, and work on cores that are shared evenly by all that have some.
+
+    With n at work on c cores each gets min(1, c / n) of one. `_served` is how much each has got so far: work that
+    begins now ends once that has grown by its seconds, so that one heap holds the order of ends.
+    """
+
+    def __init__(self, cores: float, crowding: float) -> None:
+        self.now = 0.0
+        self._cores = cores
+        self._crowding = crowding
+        self._served = 0.0
+        self._work: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+
+    def work(self, seconds: float, then: Callable[[], None]) -> None:
+        """Call `then` when a core has given this so many seconds."""
+        heapq.heappush(self._work, (self._served + seconds, next(self._order), then))
+
+    def after(self, seconds: float, then: Callable[[], None]) -> None:
+        """Call `then` when so many seconds have passed."""
+        heapq.heappush(self._timers, (self.now + seconds, next(self._order), then))
+
+    def step(self) -> None:
+        """Go on to the next end of work or timer."""
+        end_of_work = self.now + (self._work[0][0] - self._served) / self._rate if self._work else float("inf")
+        end_of_timer = self._timers[0][0] if self._timers else float("inf")
+        heap, then_now = (self._work, end_of_work) if end_of_work <= end_of_timer else (self._timers, end_of_timer)
+        self._served += (then_now - self.now) * self._rate
+        self.now = then_now
+        heapq.heappop(heap)[2]()
+
+    @property
+    def _rate(self) -> float:
+        """What each at work gets of a core; where none is free, caches and memory slow all of them down."""
+        n = max(1, len(self._work))
+        return min(1.0, self._cores / n) / (1 + (self._crowding - 1) * min(1.0, (n - 1) / max(1.0, self._cores - 1)))
+
+
+class _Link:
+    """One direction of rank 0's network: messages one after the other, each `latency` on its way."""
+
+    def __init__(self, clock: Clock, network: Network) -> None:
+        self._clock = clock
+        self._network = network
+        self._free_at = 0.0
+
+    def send(self, n_bytes: float, then: Callable[[], None]) -> None:
+        self._free_at = max(self._free_at, self._clock.now) + n_bytes / self._network.bytes_per_second
+        self._clock.after(self._free_at - self._clock.now + self._network.latency, then)
+
+
+class _Worker:
+    """Computes what it holds, one chunk after the other; rank 0's own thread has room for one and sends no messages."""
+
+    def __init__(self, run: _Run, is_own: bool) -> None:
+        self.room = 1 if is_own else _SLOTS
+        self.load = 0
+        self._run = run
+        self._is_own = is_own
+        self._waiting: deque[int] = deque()
+        self._at_work = False
+
+    def hand(self, index: int) -> None:
+        self.load += 1
+        if self._is_own:
+            self._receive(index)
+        else:
+            self._run.outward.send(self._run.costs.chunk_bytes, lambda: self._receive(index))
+
+    def _receive(self, index: int) -> None:
+        self._waiting.append(index)
+        if not self._at_work:
+            self._at_work = True
+            self._run.clock.after(0.0 if self._is_own else LOOK_SECONDS / 2, self._begin)
+
+    def _begin(self) -> None:
+        index = self._waiting.popleft()
+        costs = self._run.costs
+        self._run.clock.work(costs.compute + (0 if self._is_own else costs.answer), lambda: self._end(index))
+
+    def _end(self, index: int) -> None:
+        self._at_work = bool(self._waiting)
+        self._run.busy_seconds += self._run.costs.compute
+        if self._is_own:
+            self._run.arrive(self, index)
+        else:
+            self._run.inward.send(self._run.costs.stems_bytes, lambda: self._run.arrive(self, index))
+        if self._waiting:
+            self._begin()
+
+
+class _Run:
+    """Rank 0's loop over the chunks of a job."""
+
+    def __init__(self, costs: Costs, job: Job) -> None:
+        self.costs = costs
+        self.clock = Clock(job.cores or job.n_ranks + 1, costs.crowding)
+        self.outward, self.inward = _Link(self.clock, job.network), _Link(self.clock, job.network)
+        self.busy_seconds = 0.0
+        self.main_seconds = 0.0
+        self.chunk_seconds: list[float] = []
+        self.is_done = False
+        self._job = job
+        self._workers = [_Worker(self, is_own=False) for _ in range(job.n_ranks - 1)] + [_Worker(self, is_own=True)]
+        room = sum(worker.room for worker in self._workers)
+        self._window = min(room + job.n_ranks, max(job.n_ranks + 1, int(job.held_bytes / costs.stems_bytes)))
+        self._arrived: deque[tuple[_Worker, int]] = deque()
+        self._program = self._steps()
+        self._is_resting = False
+        self._n_rests = 0
+
+    def run(self) -> None:
+        self._go_on()
+        while not self.is_done:
+            self.clock.step()
+
+    def arrive(self, worker: _Worker, index: int) -> None:
+        """A result is there to be collected; rank 0's own wakes it up, that of others waits for its next look."""
+        self._arrived.append((worker, index))
+        if worker.room == 1:
+            self._wake(self._n_rests)
+
+    def _wake(self, rest: int) -> None:
+        """End that rest, if it has not ended yet."""
+        if self._is_resting and rest == self._n_rests:
+            self._is_resting = False
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Do the next step."""
+        seconds = next(self._program, None)
+        if seconds is None:
+            self.is_done = True
+        elif seconds != _REST:
+            self.main_seconds += seconds
+            self.clock.work(seconds, self._go_on)
+        else:
+            self._is_resting = True
+            self._n_rests += 1
+            self.clock.after(LOOK_SECONDS, partial(self._wake, self._n_rests))
+
+    def _steps(self) -> Iterator[float]:
+        """The seconds of each thing that rank 0 does, in their order, or _REST."""
+        costs = self.costs
+        finished: set[int] = set()
+        n_handed = n_given = 0
+        while n_given < self._job.n_chunks:
+            yield costs.look * len(self._workers)
+            n_news, n_handed_before = len(self._arrived), n_handed
+            while self._arrived:
+                worker, index = self._arrived.popleft()
+                if worker.room > 1:
+                    yield costs.collect
+                worker.load -= 1
+                finished.add(index)
+            while self._is_there(n_handed) and n_handed - n_given < self._window and (free := self._least_loaded()):
+                yield costs.read + (costs.hand if free.room > 1 else 0.0)
+                free.hand(n_handed)
+                n_handed += 1
+            if n_given in finished:
+                finished.remove(n_given)
+                yield costs.write
+                self.chunk_seconds.append(self.clock.now - n_given * self._job.period)
+                n_given += 1
+            elif not n_news and n_handed == n_handed_before:
+                yield _REST
+
+    def _is_there(self, index: int) -> bool:
+        return index < self._job.n_chunks and index * self._job.period <= self.clock.now
+
+    def _least_loaded(self) -> _Worker | None:
+        free = [worker for worker in self._workers if worker.load < worker.room]
+        return min(free, key=lambda worker: worker.load, default=None)
+
+
+def simulate(costs: Costs, job: Job) -> Outcome:
+    """Run the job; the seconds of a chunk are counted from its coming to the end of its writing."""
+    run = _Run(costs, job)
+    run.run()
+    seconds = run.clock.now + costs.end
+    idle = 1 - run.busy_seconds / (job.n_ranks * seconds)
+    return Outcome(seconds, run.main_seconds / seconds, idle, run.chunk_seconds)

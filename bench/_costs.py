@@ -1,0 +1,124 @@
+"""The costs of a chunk on this machine, part by part, each measured by itself: what the model in _cluster.py is fed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from _cluster import Costs
+
+from rtsep.commands.bench_scaling import write_synthetic_song
+from rtsep.engine.local import compute, warm_up
+from rtsep.file_job import FileJob, Song
+from rtsep.io.audio_file import open_audio
+from rtsep.separator import load_separator
+from rtsep.types import Separator
+
+N_CHANNELS = 2
+N_CROWDED = 40
+T = TypeVar("T")
+
+
+class Stopwatch:
+    """Seconds of whatever is done, under names."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+
+    def time(self, name: str, do: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        done = do()
+        self._seconds[name].append(time.perf_counter() - started)
+        return done
+
+    def means(self) -> dict[str, float]:
+        return {name: mean(seconds) for name, seconds in self._seconds.items()}
+
+
+def measure_costs(model: str, seconds: float, slices: int | None = None) -> Costs:
+    """The costs of a stereo chunk at the model's rate, from `seconds` of a synthetic song; `slices` are a chunk's."""
+    separator = load_separator(model, slices=slices)
+    warm_up(separator, N_CHANNELS)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        alone = _time_one_process(separator, write_synthetic_song(folder, seconds), folder)
+        messages = _time_messages(model, slices, folder / "messages.json")
+    return Costs(
+        **alone,
+        **messages,
+        crowding=_time_crowd(model, slices) / _time_chunks(separator),
+        chunk_bytes=4 * N_CHANNELS * separator.shape.input_length,
+        stems_bytes=4 * N_CHANNELS * len(separator.stems) * separator.shape.output_length,
+    )
+
+
+def _time_one_process(separator: Separator, path: Path, folder: Path) -> dict[str, float]:
+    """A file job step by step: reading, computing and writing a chunk, and what comes after the last one."""
+    watch = Stopwatch()
+    with open_audio(path) as reader:
+        song = Song(FileJob(path, folder), reader, separator)
+        with song.writers:
+            chunks = song.chunks()
+            while (chunk := watch.time("read", lambda: next(chunks, None))) is not None:
+                result = watch.time("compute", lambda chunk=chunk: compute(separator, chunk))
+                watch.time("write", lambda result=result: song.take(result))
+            watch.time("end", lambda: (song.finish(), song.commit(0.0)))
+    return watch.means()
+
+
+def _time_messages(model: str, slices: int | None, path: Path) -> dict[str, float]:
+    """What two ranks that compute nothing say of their messages."""
+    program = Path(__file__).with_name("_null_ranks.py")
+    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = ["mpirun", "-n", "2", sys.executable, str(program), model, str(slices or ""), str(path)]
+    subprocess.run(command, check=True, env={**os.environ, "PATH": search})
+    costs: dict[str, float] = json.loads(path.read_text())
+    return costs
+
+
+def _time_chunks(separator: Separator) -> float:
+    """Mean seconds of a chunk of noise."""
+    shape = (separator.shape.input_length, N_CHANNELS)
+    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    started = time.perf_counter()
+    for _ in range(N_CROWDED):
+        separator.separate(noise)
+    return (time.perf_counter() - started) / N_CROWDED
+
+
+def _time_crowd(model: str, slices: int | None) -> float:
+    """The same where every core has a process that does it, all at once."""
+    context = multiprocessing.get_context("spawn")
+    n = len(os.sched_getaffinity(0))
+    barrier = context.Barrier(n)
+    with context.Pool(n, initializer=_join_crowd, initargs=(model, slices, barrier)) as pool:
+        return mean(pool.map(_time_in_crowd, range(n), chunksize=1))
+
+
+def _join_crowd(model: str, slices: int | None, barrier: Barrier) -> None:
+    global _own, _barrier
+    _own, _barrier = load_separator(model, slices=slices), barrier
+    warm_up(_own, N_CHANNELS)
+
+
+def _time_in_crowd(_: int) -> float:
+    _barrier.wait()
+    return _time_chunks(_own)
+
+
+_own: Separator
+_barrier: Barrier

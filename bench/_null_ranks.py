@@ -1,0 +1,83 @@
+"""What the messages of a chunk cost: `mpirun -n 2 python _null_ranks.py MODEL SLICES FILE.json`.
+
+Rank 1 computes nothing: it answers each chunk of the model's size with stems of the model's size. Rank 0 hands it one
+after the other. SLICES, of a chunk, may be empty: the model's own choice. Written are medians, in seconds: `hand`,
+`collect`, `look` (in vain), and `answer`, which is a mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from rtsep.engine.crew import leave
+from rtsep.engine.joining import connect
+from rtsep.engine.remote import RemoteWorker
+from rtsep.engine.schedule import Pace
+from rtsep.engine.worker import follow
+from rtsep.separator import load_separator
+from rtsep.types import Audio, Chunk, Separator, Stems
+
+N_CHUNKS = 200
+N_CHANNELS = 2
+
+
+class Null:
+    """A separator of another's shape that computes nothing."""
+
+    def __init__(self, separator: Separator) -> None:
+        self.stems, self.sample_rate, self.shape = separator.stems, separator.sample_rate, separator.shape
+        self._nothing = np.zeros((len(self.stems), self.shape.output_length, N_CHANNELS), np.float32)
+
+    def separate(self, chunk: Audio) -> Stems:
+        """Stems of silence."""
+        return self._nothing
+
+
+def measure(worker: RemoteWorker, separator: Null, model: str) -> dict[str, float]:
+    """Hand out chunk after chunk; the worker goes home in the end."""
+    worker.tell({"word": "serve", "order": {"model": model, "solver": "cd", "max_channels": N_CHANNELS}})
+    worker.equip(separator, N_CHANNELS, Pace(60.0))
+    while not worker.ready:
+        worker.listen()
+    samples = np.random.default_rng(0).standard_normal((separator.shape.input_length, N_CHANNELS)).astype(np.float32)
+    hand, look, collect = [], [], []
+    for index in range(N_CHUNKS):
+        started = time.perf_counter()
+        worker.hand(Chunk(index, samples))
+        hand.append(time.perf_counter() - started)
+        result = None
+        while result is None:
+            looked = time.perf_counter()
+            result = worker.collect()
+            worker.give_up(), worker.load < worker.room  # what rank 0's loop asks besides
+            (look if result is None else collect).append(time.perf_counter() - looked)
+    worker.tell({"word": "go home"})
+    while not worker.gone:
+        worker.listen()
+    worker.close()
+    answer = worker.record.message_seconds / N_CHUNKS
+    return {"hand": median(hand), "look": median(look), "collect": median(collect), "answer": answer}
+
+
+def main() -> None:
+    model, slices, path = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    comm = connect()
+    separator = Null(load_separator(model, slices=int(slices) if slices else None))
+    if comm.rank == 0:
+        path.write_text(json.dumps(measure(RemoteWorker(comm, 1), separator, model)))
+    else:
+        follow(comm, lambda: None, lambda order: separator)
+    leave(comm, 0)
+
+
+if __name__ == "__main__":
+    main()
