@@ -36,6 +36,7 @@ LAYERS = (
 DOORS = {
     "mpi4py": ("rtsep.engine",),
     "museval": (),  # the tests' oracle alone: it demands ffmpeg, and 50 MB for every second of a song
+    "rtmidi": ("rtsep.live.midi",),
     "sounddevice": ("rtsep.io.audio_device",),
     "torch": ("rtsep.timbrenet", "rtsep.training"),
 }
