@@ -36,8 +36,8 @@ def live(
         str | None, typer.Option(help="MIDI input for gains: volume on channel 1 for the first stem, and so on.")
     ] = None,
     preset: Annotated[
-        Literal["karaoke", "instrumental", "drumless", "bassless"] | None, typer.Option(help="How the mix begins.")
-    ] = None,
+        str, typer.Option(help="The mix: karaoke, instrumental, drumless or bassless.", show_default=False)
+    ] = "",
     duration: Annotated[float | None, typer.Option(help="End after this many seconds.")] = None,
     channels: Annotated[int | None, typer.Option(help="Of the input; 2 where there are as many.")] = None,
     rate: Annotated[int | None, typer.Option(help="In Hz; the input's own if not given.")] = None,
@@ -74,7 +74,7 @@ def live(
                 slices=slices,
                 outputs=outputs,
                 midi=midi,
-                preset=preset or "",
+                preset=preset,
                 record=record,
                 audio_format=audio_format,
                 report=report,
