@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from rtsep.io.audio_device import Exchange
-from rtsep.live.thread import start_thread
+from rtsep.live.thread import CALLBACK, ask_for_real_time, start_thread
 
 
 class ClockStream:
@@ -49,6 +49,7 @@ class ClockStream:
         self._thread.join()
 
     def _run(self) -> None:
+        ask_for_real_time(CALLBACK)  # as a device's callback has it
         due = time.perf_counter()
         while not self._stopping:
             due += self._seconds

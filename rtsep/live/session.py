@@ -85,13 +85,14 @@ def play(
         exchange = _exchange(duplex, job.plan, file, mixer.n_played)
         stream = open_stream(job.ends, job.plan, job.probe.around(exchange) if job.probe else exchange)
         worker = Worker(separator, engine, job.plan, duplex, Ear(recorder, job.n_samples))
+        worker.start()
+        stack.callback(worker.finish, _LAST_SECONDS)  # where no sound comes after all
         peaks = np.zeros(len(separator.stems) + 1, np.float32)
         with undisturbed(), stream:
             began = time.perf_counter(), time.process_time()
             parts = _Parts(
                 job, separator.stems, duplex, stream, worker, file, steering, peaks, stream.latency_seconds, began
             )
-            worker.start()
             patience = None
             try:
                 _watch(parts, show, tell)

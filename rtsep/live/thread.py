@@ -12,7 +12,8 @@ from pathlib import Path
 
 # The longest that a thread which only computes in Python keeps the audio callback waiting; the default is 5 ms.
 _SWITCH_SECONDS = 2e-4
-_PRIORITY = 1  # above all that is not real-time, below the audio callback, which has 5 or more
+COMPUTING = 1  # above all that is not real-time, below the audio callback
+CALLBACK = 5  # as JACK's and PortAudio's, or below
 
 
 def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
@@ -28,12 +29,12 @@ def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
-def ask_for_real_time() -> str:
+def ask_for_real_time(priority: int = COMPUTING) -> str:
     """Ask for real-time priority for the calling thread: '' where it is granted, else the reason why not."""
     if not hasattr(os, "sched_setscheduler"):
         return "not to be had on this system"
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
         return f"refused ({error.strerror}); allow it by rtprio in /etc/security/limits.conf"
     return ""
