@@ -108,7 +108,7 @@ class Terminal:
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("song")
     write_small_model(folder / "small.safetensors")
-    return write_song(folder / "song.wav", make_song(60 * RATE, n_channels=1), subtype="FLOAT")
+    return write_song(folder / "[b] song.wav", make_song(60 * RATE, n_channels=1), subtype="FLOAT")
 
 
 def options(song: Path, folder: Path) -> tuple[object, ...]:
@@ -131,6 +131,7 @@ def test_keys_steer_and_what_is_recorded_between_two_is_the_file_runs(tmp_path: 
         terminal.type(b"r")
         terminal.wait_for("takes: 2")
         printed = terminal.end(lambda: terminal.type(b"q"))
+    assert "[b] song.wav to none" in " ".join(printed.split())
     assert all(word in printed for word in ("master", "bypass", "takes: 2", "mute"))
     report = json.loads((tmp_path / "report.json").read_text())
     strips = {strip["stem"]: (strip["gain_db"], strip["muted"]) for strip in report["desk"]["strips"]}

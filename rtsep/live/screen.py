@@ -26,7 +26,7 @@ def open_screen(keys: tuple[Key, ...]) -> Iterator[tuple[Show, Tell]]:
 
     def show(report: LiveReport) -> None:
         with _interrupting():
-            live.update(Group(live_table(report), keys_text(keys)) if keys else live_table(report), refresh=True)
+            live.update(Group(live_table(report), _keys_text(keys)) if keys else live_table(report), refresh=True)
 
     def tell(message: str) -> None:
         with _interrupting():
@@ -42,20 +42,15 @@ def open_screen(keys: tuple[Key, ...]) -> Iterator[tuple[Show, Tell]]:
 
 def live_table(report: LiveReport) -> Table:
     """The report for people, on the screen and at the end."""
-    table = Table(title=f"{report.model}: {report.source} to {report.sink}", show_header=False)
+    table = Table(title=Text(f"{report.model}: {report.source} to {report.sink}"), show_header=False)
     for index, strip in enumerate(report.desk.strips):
         mark = ">" if index == report.desk.selected else " "
-        table.add_row(f"{mark} {index + 1} {strip.stem}", strip_text(strip, report.peak_dbfs[strip.stem]))
+        table.add_row(Text(f"{mark} {index + 1} {strip.stem}"), _strip_text(strip, report.peak_dbfs[strip.stem]))
     table.add_row("  master", _master_text(report))
     table.add_row("  record", _record_text(report), end_section=True)
     for name, value in _lines(report):
         table.add_row(name, value)
     return table
-
-
-def keys_text(keys: tuple[Key, ...]) -> Columns:
-    """All keys and what they do."""
-    return Columns([Text.assemble((key.letter, "bold"), f" {key.word}") for key in keys], padding=(0, 3))
 
 
 @contextmanager
@@ -66,7 +61,12 @@ def _interrupting() -> Iterator[None]:
         raise KeyboardInterrupt from error
 
 
-def strip_text(strip: Strip, level: float) -> Text:
+def _keys_text(keys: tuple[Key, ...]) -> Columns:
+    """All keys and what they do."""
+    return Columns([Text.assemble((key.letter, "bold"), f" {key.word}") for key in keys], padding=(0, 3))
+
+
+def _strip_text(strip: Strip, level: float) -> Text:
     """Meter, level, gain, mute and solo."""
     marks = ("  mute" if strip.muted else "", "bold red"), ("  solo" if strip.solo else "", "bold yellow")
     return Text.assemble(_level_text(level, strip.gain_db), *marks)
