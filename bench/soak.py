@@ -96,7 +96,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure, axes = pyplot().subplots(figsize=(9, 4), layout="constrained")
     axes.bar([end / 1.02 for end in ends], counts, [0.02 * end / 1.02 for end in ends], align="edge")
     axes.axvline(report["deadline_ms"], color="tab:red", label=f"deadline, {report['deadline_ms']:.1f} ms")
-    axes.set(xscale="log", yscale="log", xlabel="computing time of a chunk, ms", ylabel="chunks")
+    axes.set(yscale="log", xlim=(0, None), xlabel="computing time of a chunk, ms", ylabel="chunks")
     axes.set_title(f"{report['chunks']} chunks of {report['model']} in {report['seconds']:.0f} s")
     axes.grid(alpha=0.3)
     axes.legend()
