@@ -75,6 +75,20 @@ def test_takes_have_what_was_heard_between_their_ends_to_the_sample(tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {"take-2", "take-two", "take-3", "take-4", "take-6"}
 
 
+def test_takes_of_stems_that_are_late_are_whole_too(tmp_path: Path) -> None:
+    """As when the machine is too slow, and what is heard is dry for a while."""
+    recorder = Recorder(Recording(tmp_path, "wav"), STEM_NAMES, PLAN)
+    push(recorder, 0, 1000)
+    for start, end in ((3000, 9000), (9000, 9100), (9100, 12_000)):
+        recorder.begin(start)
+        recorder.end(end)
+    push(recorder, 1000, 40_000)
+    recorder.finish()
+    assert [(take.start, take.n_samples) for take in recorder.takes] == [(3000, 6000), (9000, 100), (9100, 2900)]
+    for number, take in enumerate(recorder.takes, 1):
+        assert_array_equal(read_take(tmp_path, number), STEMS_HEARD[:, take.start :][:, : take.n_samples])
+
+
 def test_a_take_that_begins_before_what_is_kept_says_where_it_begins(tmp_path: Path) -> None:
     recorder = Recorder(Recording(tmp_path, "flac"), STEM_NAMES, PLAN)
     push(recorder, 0, 30_000)

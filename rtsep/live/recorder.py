@@ -58,9 +58,9 @@ class Recorder:
         self._n_kept = plan.delay + plan.rate
         self._kept: deque[Stems] = deque()
         self._n_pushed = 0
-        self._begun: _OpenTake | None = None  # the last one, as its caller knows it
+        self._begun: _OpenTake | None = None  # as its caller knows it
         self._n_begun = 0
-        self._open: _OpenTake | None = None  # the one that is being written
+        self._open: deque[_OpenTake] = deque()  # those that lack stems, the first to be written first
         self._orders: queue.SimpleQueue[Stems | _OpenTake | int | None] = queue.SimpleQueue()
         self._thread = start_thread(self._write, "rtsep-recorder")
 
@@ -83,9 +83,11 @@ class Recorder:
         self._orders.put(self._begun)
 
     def end(self, position: int) -> None:
-        """End the take before the sample `position`."""
+        """End the take that has begun before the sample `position`, which may be a sample that is still to come."""
+        if self._begun:
+            self._begun.end = position
+            self._orders.put(position)
         self._begun = None
-        self._orders.put(position)
 
     def finish(self) -> None:
         """Write all that is there of a take that has not ended, and wait until it is written."""
@@ -95,54 +97,58 @@ class Recorder:
     def _write(self) -> None:
         while (order := self._orders.get()) is not None:
             if isinstance(order, _OpenTake):
-                self._open = order
+                self._open.append(order)
             elif isinstance(order, int):
                 self._settle(order)
-                self._close()
             else:
                 self._kept.append(order)
                 self._n_pushed += order.shape[1]
                 self._settle(self._n_pushed - self._n_kept)
         ask_for_real_time()  # a launcher that was interrupted kills this process a moment later
         self._settle(self._n_pushed)
-        self._close()
+        while self._open:
+            self._close()
 
     def _settle(self, end: int) -> None:
         """Write what was kept of the samples before `end`, or drop it where there is no take."""
         start = self._n_pushed - sum(stems.shape[1] for stems in self._kept)
+        self._close_done(start)
         while self._kept and start < end:
             stems = self._kept.popleft()
             n = min(stems.shape[1], end - start)
             if n < stems.shape[1]:
                 self._kept.appendleft(stems[:, n:])
-            if self._open:
-                self._open.write(start, stems[:, :n])
-                if self._open.error:
-                    self._close()
+            for take in self._open:
+                take.write(start, stems[:, :n])
             start += n
+            self._close_done(start)
+
+    def _close_done(self, position: int) -> None:
+        while self._open and self._open[0].is_done(position):
+            self._close()
 
     def _close(self) -> None:
-        if self._open:
-            take = self._open.close()
-            if take.n_samples or take.error:
-                self.takes.append(take)
-        self._open = None
+        take = self._open.popleft().close()
+        if take.n_samples or take.error:
+            self.takes.append(take)
 
 
 class _OpenTake:
-    """A take that is being written; after an `error` it takes no more."""
+    """A take that is being written, until `end`, where that is known; after an `error` it takes no more."""
 
     def __init__(self, writers: StemWriters, take: Take) -> None:
         self.error = ""
+        self.end: int | None = None
         self._stack = ExitStack()
         self._writers = self._stack.enter_context(writers)
         self._take = take
 
     def write(self, start: int, stems: Stems) -> None:
         """Append what of these stems, the first at sample `start`, belongs to the take."""
-        stems = stems[:, max(0, self._take.start - start) :]
-        n = stems.shape[1]
-        if self.error or not n:
+        first = max(start, self._take.start)
+        end = start + stems.shape[1] if self.end is None else min(self.end, start + stems.shape[1])
+        stems, n = stems[:, first - start : max(first, end) - start], end - first
+        if self.error or n <= 0:
             return
         try:
             self._writers.make_room(n)
@@ -150,8 +156,12 @@ class _OpenTake:
         except OutputError as error:
             self.error = str(error)
             return
-        first = self._take.start if self._take.n_samples else max(start, self._take.start)
-        self._take = replace(self._take, start=first, n_samples=self._take.n_samples + n)
+        began = self._take.start if self._take.n_samples else first
+        self._take = replace(self._take, start=began, n_samples=self._take.n_samples + n)
+
+    def is_done(self, position: int) -> bool:
+        """Whether nothing from this sample on belongs to it."""
+        return bool(self.error) or (self.end is not None and position >= self.end)
 
     def close(self) -> Take:
         """Make the files appear, whatever was written of them, if anything was."""
