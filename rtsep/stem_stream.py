@@ -9,7 +9,6 @@ import numpy as np
 
 from rtsep.engine.local import LocalEngine
 from rtsep.errors import AudioError
-from rtsep.separator import load_separator
 from rtsep.streaming.overlap_add import OverlapAdd
 from rtsep.streaming.resample import Resampler
 from rtsep.streaming.slicer import Slicer
@@ -29,10 +28,13 @@ def separate(audio: Audio, sample_rate: int, separator: Separator | None = None)
         raise AudioError(f"audio is {audio.shape}: it must be (n_samples, n_channels), neither of them 0; reshape it")
     if not np.isfinite(audio).all():
         raise AudioError("audio has samples that are NaN or infinite: take them out or set them to 0")
-    chosen = separator if separator is not None else load_separator()
-    stream = StemStream(chosen, sample_rate, audio.shape[1])
+    if separator is None:
+        from rtsep.separator import load_separator  # takes a second, which a refusal need not wait for
+
+        separator = load_separator()
+    stream = StemStream(separator, sample_rate, audio.shape[1])
     blocks = (audio[i : i + _BLOCK].astype(np.float32) for i in range(0, len(audio), _BLOCK))
-    return np.concatenate(list(stream.run(LocalEngine(chosen), blocks)), axis=1)
+    return np.concatenate(list(stream.run(LocalEngine(separator), blocks)), axis=1)
 
 
 class StemStream:

@@ -9,13 +9,14 @@ import numpy as np
 from rtsep.errors import OptionError
 from rtsep.file_job import FileJob, FileRun
 from rtsep.io.audio_file import AudioReader, open_audio
-from rtsep.model_file import stems_of
 from rtsep.run_report import Score
 from rtsep.types import Audio
 
 
 def check_truth(folder: Path, job: FileJob) -> None:
     """Raise AudioError or OptionError unless `folder` holds a file for each stem, of the song's own length and rate."""
+    from rtsep.model_file import stems_of
+
     with _open(job.song, job) as song:
         wanted = (song.n_samples, song.info.sample_rate, song.info.n_channels)
     for stem in job.stems or stems_of(job.model):
