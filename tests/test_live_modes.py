@@ -25,7 +25,7 @@ PLAN = LivePlan(
 )
 
 
-@pytest.mark.parametrize(("latency", "most_ms"), [("balanced", 93), ("quality", 186)])
+@pytest.mark.parametrize(("latency", "most_ms"), [("low", 12), ("balanced", 93), ("quality", 186)])
 def test_a_mode_has_the_latency_that_is_said_of_it(latency: str, most_ms: float) -> None:
     separator = load_separator(choose_model(latency, None, 1), slices=1)
     assert most_ms - 1 < 1e3 * separator.shape.latency / separator.sample_rate <= most_ms
