@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import _sound_server as sound_server
 from _table import Row, bench_parser, publish
 
-MODES = ("balanced", "quality")
+MODES = ("low", "balanced", "quality")
 BLOCKS = (128, 256, 1024)
 
 

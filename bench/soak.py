@@ -1,12 +1,11 @@
 """Does live sound play for ten minutes without a miss or an xrun?
 
 `rtsep live` at blocks of 256 samples, music in and stems out, both through PortAudio on a JACK server; where there is
-none, paced by the clock alone. The machine must have nothing else to do. `--page` writes bench/SOAK.md.
+none, paced by the clock alone. The machine must have nothing else to do.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 import subprocess
 import sys
@@ -21,28 +20,21 @@ import _sound_server as sound_server
 import numpy as np
 import soundfile
 from _plot import add_plot_option, pyplot
-from _table import Row, bench_parser, markdown, publish, question
-from run_all import machine
+from _table import Row, bench_parser, publish
 
-FOLDER = Path(__file__).resolve().parent
 BLOCK = 256
 
 
 def main() -> None:
     parser = bench_parser(__doc__)
     add_plot_option(parser, "the histogram of computing times")
-    parser.add_argument("--latency", default="balanced", choices=("low", "balanced", "quality"), help="the mode")
+    parser.add_argument("--latency", default="low", choices=("low", "balanced", "quality"), help="the mode")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long; --quick takes 20 s")
-    parser.add_argument("--page", action="store_true", help="write bench/SOAK.md and its picture")
     options = parser.parse_args()
     report = soak(options.latency, 20.0 if options.quick else 60 * options.minutes)
-    rows = [row(options.latency, report)]
-    publish(__doc__, rows, options.json)
+    publish(__doc__, [row(options.latency, report)], options.json)
     if options.plot:
         draw(report, options.plot)
-    if options.page:
-        draw(report, FOLDER / "soak.png")
-        (FOLDER / "SOAK.md").write_text(page(rows, report), encoding="utf-8")
 
 
 def soak(latency: str, seconds: float) -> dict[str, Any]:
@@ -88,6 +80,7 @@ def row(latency: str, report: dict[str, Any]) -> Row:
         "underruns": report["underruns"],
         "overruns": report["overruns"],
         "cpu": report["cpu"],
+        "latency_ms": report["latency_ms"]["end_to_end"],
     }
 
 
@@ -101,21 +94,6 @@ def draw(report: dict[str, Any], path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)
-
-
-def page(rows: list[Row], report: dict[str, Any]) -> str:
-    """The whole of SOAK.md."""
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    latency = ", ".join(f"{name.replace('_', ' ')} {ms:.1f} ms" for name, ms in report["latency_ms"].items())
-    parts = [
-        f"# {question(__doc__)}",
-        f"`python bench/soak.py --page` wrote this page on {today}. Machine: {machine()}.",
-        f"Real-time priority: {report['real_time_priority'] or 'granted'}. Latency: {latency}. "
-        f"Samples that waited to be separated: {report['longest_queue_samples']} at the most.",
-        markdown(rows),
-        "![Histogram of computing times](soak.png)",
-    ]
-    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
