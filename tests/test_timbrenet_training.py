@@ -16,7 +16,7 @@ import torch
 from small_timbrenet import CQT_SPEC, SIZES, STFT_SPEC
 
 import rtsep
-from rtsep.errors import OptionError
+from rtsep.errors import ModelError, OptionError
 from rtsep.sparse.ranks import ONE_RANK
 from rtsep.timbrenet.features import Features, band_views
 from rtsep.timbrenet.separator import TimbreSeparator
@@ -184,6 +184,17 @@ def test_training_that_was_stopped_goes_on_to_the_same_bits(data, recipe, traine
     assert not np.array_equal(again.weights["time0"], 0 * again.weights["time0"])
     for name in ("timbrenet.csv", "run.json", "recipe.toml"):
         assert (short.path / name).read_bytes() == (trained[1] / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["average.mix.weight", "network.blocks.0.time.weight"])
+def test_a_state_of_another_network_is_refused_in_one_line(name, data, recipe, trained):
+    state = RunFolder(trained[1], ONE_RANK).state("timbrenet")
+    for wrong in ({n: a for n, a in state.items() if n != name}, {**state, name: state[name][:1]}):
+        other = RunFolder(data / f"other-{len(wrong)}", ONE_RANK)
+        other.begin(recipe, recipe.sources(data))
+        other.keep("timbrenet", wrong)
+        with pytest.raises(ModelError, match=r"^state of a network that .*: train on with .*"):
+            fit_timbrenet(recipe, data, "cpu", 1, silent, other)
 
 
 def test_order_free_training_learns_too(data, recipe):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rtsep.errors import OptionError
+from rtsep.errors import ModelError, OptionError
 from rtsep.tensor_file import Arrays
 from rtsep.timbrenet.losses import best_pairing, fixed_order, order_free, pair_losses
 from rtsep.timbrenet.model import TimbreModel
@@ -176,9 +176,20 @@ def _state(learner: Learner, curve: Sequence[tuple[float, ...]]) -> Arrays:
 
 
 def _go_on(learner: Learner, state: Arrays | None) -> list[tuple[float, ...]]:
-    """Set the learner to a state that was kept; the curve so far."""
+    """Set the learner to a state that was kept; the curve so far. Raises ModelError where it is of another network."""
     if state is None:
         return []
+    try:
+        _restore(learner, state)
+        return [tuple(row) for row in state["curve"].tolist()]
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"state of a network that this version does not build ({error}): train on with the version that began, or "
+            "begin anew with another --run"
+        ) from error
+
+
+def _restore(learner: Learner, state: Arrays) -> None:
     for part, module in (("network", learner.network), ("average", learner.average)):
         for name, tensor in module.state_dict().items():
             tensor.copy_(torch.from_numpy(state[f"{part}.{name}"]).reshape(tensor.shape))
@@ -188,4 +199,3 @@ def _go_on(learner: Learner, state: Arrays | None) -> list[tuple[float, ...]]:
             "step": torch.tensor(float(state[f"optimizer.{i}.step"].item())),
             **{name: moment.to(parameter.device) for name, moment in moments.items()},
         }
-    return [tuple(row) for row in state["curve"].tolist()]
