@@ -38,7 +38,7 @@ def measure(options: LiveOptions) -> list[Row]:
     job, separator = plan_job(options, None)
     if job.ends.output is None:
         raise OptionError("output none: impulses need one; give the --output that a cable leads from")
-    spacing = job.plan.delay + job.plan.rate // 4
+    spacing = max(job.plan.delay + job.plan.rate // 4, job.plan.rate // 2)
     probe = Probe((N_IMPULSES + 2) * spacing, spacing)
     timed = replace(job, n_samples=(N_IMPULSES + 2) * spacing, probe=probe)
     report = play(timed, separator, LocalEngine(separator), lambda report: None, warn)
