@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import soundfile
 
 from rtsep.io.mp3_pipe import Mp3Pipe, announces_length
+from rtsep.io.quiet import quiet_stderr
 from rtsep.types import Audio
 
 DecoderError = soundfile.LibsndfileError
@@ -18,7 +17,6 @@ _NO_LENGTH = 2**63 - 1
 _SKIP_BLOCK = 65536
 _COUNT_BLOCK = 1152  # one MPEG frame: what the decoder trips over behind the last one costs no sound
 _MP3_TAIL = 1 << 17  # bytes of tags at the end of an mp3 that are forgiven
-_stderr_lock = threading.Lock()
 
 
 class Decoder:
@@ -67,14 +65,14 @@ class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile decl
 
 def _open(path: Path) -> tuple[_ForwardFile, Mp3Pipe | None]:
     """Open by descriptor, for soundfile would judge some files by the ends of their names."""
-    with _quiet_stderr():
+    with quiet_stderr():
         sound = _ForwardFile(os.open(path, os.O_RDONLY), closefd=True)
     if sound.format != "MP3" or announces_length(path):
         return sound, None
     sound.close()
     pipe = Mp3Pipe(path)
     try:
-        with _quiet_stderr():
+        with quiet_stderr():
             return _ForwardFile(pipe.fd, closefd=False), pipe
     except BaseException:
         pipe.close()
@@ -88,7 +86,7 @@ def _close(sound: _ForwardFile, pipe: Mp3Pipe | None) -> None:
 
 
 def _read(sound: _ForwardFile, n: int) -> Audio:
-    with _quiet_stderr() if sound.format == "MP3" else nullcontext():
+    with quiet_stderr() if sound.format == "MP3" else nullcontext():
         block: Audio = sound.read(n, dtype="float32", always_2d=True)
     return block
 
@@ -106,22 +104,3 @@ def _count_samples(path: Path) -> int:
     finally:
         _close(sound, pipe)
     return n_samples
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Lead the process's stderr nowhere: mpg123, in libsndfile, prints notes there that nothing can turn off."""
-    with _stderr_lock:
-        try:
-            kept = os.dup(2)
-        except OSError:  # there is no stderr
-            yield
-            return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from rtsep.errors import DeviceError
+from rtsep.io.quiet import quiet_stderr
 from rtsep.live.desk import SILENT_DB, Change, set_gain, set_master
 from rtsep.live.steering import Changes
 
@@ -22,7 +22,7 @@ def list_midi_inputs() -> list[str]:
     """The names of the MIDI inputs. Raises DeviceError where there can be none."""
     mido = _mido()
     try:
-        with _silent():
+        with quiet_stderr():
             return list(dict.fromkeys(mido.get_input_names()))
     except OSError as error:
         raise DeviceError(f"MIDI: this system has none ({_reason(error)}); do without --midi") from error
@@ -41,7 +41,7 @@ def faders(wanted: str, changes: Changes, n_stems: int) -> Iterator[None]:
             changes.put(change)
 
     try:
-        with _silent():
+        with quiet_stderr():
             port = _mido().open_input(found[0], callback=hear)
     except OSError as error:
         raise DeviceError(f"MIDI input {found[0]}: cannot be opened ({_reason(error)}); choose another") from error
@@ -77,17 +77,3 @@ def _mido() -> ModuleType:
 
 def _reason(error: OSError) -> str:
     return str(error).rstrip(".")
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keeps to themselves what the libraries of ALSA and JACK say on stderr, past Python."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
