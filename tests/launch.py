@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -42,8 +42,8 @@ class Finished:
 class Launched:
     """A running command, in a session of its own: what it leaves behind is found, and ends with the `with` block."""
 
-    def __init__(self, *arguments: object, n_ranks: int = 0, cwd: Path = ROOT) -> None:
-        launcher = ["mpirun", "-n", str(n_ranks)] if n_ranks else []
+    def __init__(self, *arguments: object, n_ranks: int = 0, cwd: Path = ROOT, mpirun: Sequence[str] = ()) -> None:
+        launcher = ["mpirun", *mpirun, "-n", str(n_ranks)] if n_ranks else []
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._started = time.monotonic()
         self._process = subprocess.Popen(
@@ -110,7 +110,10 @@ class Launched:
         """The processes of the ranks that run."""
         found = {}
         for pid in self.members():
-            words = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            try:
+                words = Path(f"/proc/{pid}/environ").read_text().split("\0")
+            except OSError:  # gone in between
+                continue
             found |= {int(word.partition("=")[2]): pid for word in words if word.startswith("OMPI_COMM_WORLD_RANK=")}
         return found
 

@@ -1,10 +1,12 @@
 """An MPI job around the separator of four bands: `python mpi_program.py MODE OUT`, for tests/test_mpi.py.
 
-Rank 0 writes the stems of a noise to OUT as npy. MODE says what goes wrong: nothing, or which rank raises what.
+Rank 0 writes the stems of a noise to OUT as npy, and beside it what became of the other ranks as JSON; a file that ends
+in .began is there as soon as chunks are handed out. MODE says what goes wrong: nothing, or which rank raises what.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -30,8 +32,10 @@ class Uneven(FourBands):
     """Chunks take their time, some longer than others, and one raises if `mode` says so for this rank."""
 
     def separate(self, chunk: Audio) -> Stems:
-        time.sleep(0.02 * float(np.abs(chunk[-1, 0])))
-        if mode == f"rank {world_rank()} raises" and np.abs(chunk).max() <= 1.0:
+        time.sleep((0.2 if mode.startswith("long") else 0.02) * float(np.abs(chunk[-1, 0])))
+        if mode == f"long, rank {world_rank()} hangs" and 0 < np.abs(chunk).max() <= 1.0:
+            time.sleep(1000)
+        if mode == f"rank {world_rank()} raises" and 0 < np.abs(chunk).max() <= 1.0:
             raise ArithmeticError(f"rank {world_rank()} cannot")
         return super().separate(chunk)
 
@@ -68,12 +72,19 @@ def lead(crew: Crew) -> int:
         if mode == "idle before work":
             idle()
         crew.prepare()
-        return separate(crew.start(Order("four bands", "cd", N_CHANNELS), Uneven()))
+        engine = crew.start(Order("four bands", "cd", N_CHANNELS), Uneven(), stall_seconds=1.0)
+        out.with_suffix(".began").touch()
+        code = separate(engine)
+    out.with_suffix(".json").write_text(json.dumps([record.fate for record in crew.records.values()]))
+    return code
 
 
 def load(order: Order) -> Uneven:
     if mode == f"rank {world_rank()} cannot load":
         raise ModelError("model: is not on this machine; copy it there")
+    if mode == "long, rank 2 hangs":
+        out.with_suffix(f".{world_rank()}").touch()
+        time.sleep(1)
     return Uneven()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -273,3 +274,15 @@ def test_memory_does_not_grow_with_the_song(tmp_path: Path) -> None:
 def test_wrong_shapes_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     with StemWriters(tmp_path / "stems", NAMES, 44100, 2) as writers, pytest.raises(ValueError, match=r"\(2, n, 2\)"):
         writers.write(np.zeros(shape, np.float32))
+
+
+def test_what_a_killed_process_has_left_is_removed_and_what_a_live_one_has_is_not(tmp_path: Path) -> None:
+    for orphan in (tmp_path / ".rtsep-dead", tmp_path / ".rtsep-young"):
+        orphan.mkdir()
+        (orphan / "bass.wav").touch()
+    with StemWriters(tmp_path / "other", NAMES, 44100, 2):
+        [alive] = set(tmp_path.glob(".rtsep-*")) - {tmp_path / ".rtsep-dead", tmp_path / ".rtsep-young"}
+        for folder in (tmp_path / ".rtsep-dead", alive):
+            os.utime(folder, (0, 0))
+        write_stems(tmp_path / "stems", make_stems(100))
+        assert set(tmp_path.glob(".rtsep-*")) == {tmp_path / ".rtsep-young", alive}

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rtsep.engine.process import INTERRUPTED, launched, world_rank
+from rtsep.engine.process import INTERRUPTED, Terminated, dead_siblings, launched, world_rank
 from rtsep.errors import RtsepError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def guarded(task: Callable[[], int]) -> int:
     except RtsepError as error:
         warn(str(error))
         return REFUSED
-    except KeyboardInterrupt:
-        _tell_interrupted()
+    except KeyboardInterrupt as error:
+        _tell_interrupted(error)
         return INTERRUPTED
 
 
@@ -44,15 +44,22 @@ def print_tables(tables: Sequence[Table]) -> None:
         console.print(table)
 
 
-def _tell_interrupted() -> None:
-    """Say so, from rank 0, on the stderr of the launcher itself: it stops passing on what its ranks say."""
+def _tell_interrupted(error: KeyboardInterrupt) -> None:
+    """Say so, from rank 0, on the stderr of the launcher itself: it stops passing on what its ranks say.
+
+    Without ULFM it ends the job also where a rank has died.
+    """
     if world_rank() > 0:
         return
+    line = "interrupted"
+    if isinstance(error, Terminated) and (dead := dead_siblings()):
+        ranks = ", ".join(map(str, dead))
+        line = f"rank {ranks} died, and with it the job; rtsep run survives that under mpirun --with-ft ulfm"
     if launched():
         try:
             with open(f"/proc/{os.getppid()}/fd/2", "a") as stderr:
-                print("rtsep: interrupted", file=stderr)
+                print(f"rtsep: {line}", file=stderr)
             return
         except OSError:
             pass
-    warn("interrupted")
+    warn(line)

@@ -85,7 +85,7 @@ class Crew:
         """Send all home. Who has stalled is not waited for, but woken up if it was stopped."""
         for worker in self._remote:
             worker.tell({"word": "go home"})
-        at_work = self._engine and all(worker.ready or worker.lost for worker in self._remote)
+        at_work = all(worker.ready or worker.lost for worker in self._remote) or survives_deaths()
         patience = self._engine.patience if self._engine and at_work else _IMPORT_SECONDS
         self._await_farewells(patience, lambda: [worker for worker in self.left_behind if not worker.stalled])
         for worker in self.left_behind:
@@ -138,7 +138,7 @@ def follow_ranks(prepare: Callable[[], None], load: Callable[[Order], Separator]
     except KeyboardInterrupt:
         end_at_once(INTERRUPTED)
     except PeerLost:
-        _end_without_rank_0(comm)
+        end_after_death(comm)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
@@ -156,15 +156,16 @@ def dismiss_all(code: int) -> NoReturn:
     lead_ranks(nothing)
 
 
-def _end_without_rank_0(comm: MPI.Intracomm) -> NoReturn:
-    """End this rank, and if it is the first that lives, say why."""
+def end_after_death(comm: MPI.Intracomm) -> NoReturn:
+    """End this rank, as one has died without which the job cannot go on; the first that lives says so."""
     from mpi4py import MPI
 
     failed = comm.Get_failed()
     dead = MPI.Group.Translate_ranks(failed, list(range(failed.size)), comm.Get_group())
     first = min(set(range(comm.size)) - set(dead))
     if comm.rank == first:
-        print("rtsep: rank 0 died, and with it the job; nothing was written", file=sys.stderr, flush=True)
+        ranks = ", ".join(map(str, sorted(dead)))
+        print(f"rtsep: rank {ranks} died, and with it the job; start it again", file=sys.stderr, flush=True)
         time.sleep(_FAREWELL_SECONDS)  # mpirun takes several bad exit codes at a time for a crash of its own
     end_at_once(int(comm.rank == first))
 

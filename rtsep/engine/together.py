@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.engine.crew import end_at_once, leave
+from rtsep.engine.crew import end_after_death, end_at_once, leave
 from rtsep.engine.joining import connect
-from rtsep.engine.process import INTERRUPTED
+from rtsep.engine.line import PeerLost, noticing_death
+from rtsep.engine.process import INTERRUPTED, survives_deaths
 from rtsep.engine.waiting import barrier, settle
 from rtsep.errors import RtsepError
 from rtsep.sparse.ranks import Ranks
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LINE_BYTES = 2048
+_FAREWELL_SECONDS = 0.3
 
 
 class MpiRanks:
@@ -75,12 +78,18 @@ def run_together(task: Callable[[Ranks], int]) -> NoReturn:
     """
     comm = connect()
     try:
-        code = task(MpiRanks(comm))
-        if code == INTERRUPTED:
-            end_at_once(code)
+        with noticing_death():
+            code = task(MpiRanks(comm))
+            if code == INTERRUPTED:
+                end_at_once(code)
+            barrier(comm)
+        if survives_deaths():
+            time.sleep(_FAREWELL_SECONDS)  # who is gone before the others have heard the last word is dead to them
         leave(comm, code if comm.rank == 0 else 0)
     except KeyboardInterrupt:
         end_at_once(INTERRUPTED)
+    except PeerLost:
+        end_after_death(comm)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()

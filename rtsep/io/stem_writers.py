@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,13 +19,17 @@ from rtsep.io.stem_files import FORMATS, EncoderError, create_stem_file, find_fo
 from rtsep.io.whole import reads_to_its_end
 from rtsep.types import Stems
 
+_WORK = ".rtsep-"
+_YOUNG_SECONDS = 60.0
+
 
 class StemWriters:
     """Files `{stem}.{format}` in `folder`, one a stem, that appear all together with `commit`.
 
     Until then they grow in a hidden folder on the same disk. Leaving the `with` block without `commit`, on an error
-    or an interrupt, removes everything that was made. Entering it raises OutputError for what can be known to fail:
-    files that are there already, unless `overwrite`, no permission, a rate that the format cannot hold.
+    or an interrupt, removes everything that was made; what a killed process has left there, the next one removes.
+    Entering it raises OutputError for what can be known to fail: files that are there already, unless `overwrite`, no
+    permission, a rate that the format cannot hold.
     """
 
     def __init__(
@@ -126,9 +132,11 @@ class StemWriters:
         else:
             home = self._folder.parent
             _make_parents(home, undo)
-        work = home / f".rtsep-{secrets.token_hex(4)}"
+        _remove_orphans(home)
+        work = home / f"{_WORK}{secrets.token_hex(4)}"
         undo.callback(shutil.rmtree, work, ignore_errors=True)
         work.mkdir()
+        undo.callback(os.close, _lock(work))
         return work
 
     @contextmanager
@@ -142,6 +150,29 @@ class StemWriters:
 
     def _cannot_write(self, reason: str) -> OutputError:
         return OutputError(f"{self._name}: cannot be written ({reason}); choose another folder, or make room")
+
+
+def _lock(folder: Path) -> int:
+    """A descriptor that says, while it is open, that somebody works in the folder; a dead one's the kernel closes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # where there are no locks, nothing is ever taken for an orphan
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _remove_orphans(home: Path) -> None:
+    """Remove the hidden folders in which nobody works any more: whoever did was killed."""
+    for work in home.glob(f"{_WORK}*"):
+        with suppress(OSError):
+            descriptor = os.open(work, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if (
+                    time.time() - work.stat().st_mtime > _YOUNG_SECONDS
+                ):  # or it is about to be locked
+                    shutil.rmtree(work, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _make_parents(folder: Path, undo: ExitStack) -> None:
