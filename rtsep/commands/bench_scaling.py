@@ -23,6 +23,18 @@ from rtsep.types import Audio
 
 RATE = 44100
 Row = dict[str, str | int | float]
+_SHOWN = {
+    "model": "model",
+    "ranks": "ranks",
+    "rtf": "RTF",
+    "speedup": "speed-up",
+    "efficiency": "efficiency",
+    "idle_share": "idle",
+    "message_ms": "message ms",
+    "chunk_ms": "chunk ms",
+    "startup_seconds": "start s",
+    "peak_memory_mb": "peak MB",
+}
 
 
 @dataclass(frozen=True)
@@ -157,11 +169,8 @@ def _message_ms(report: Any) -> float:
 def print_rows(rows: list[Row]) -> None:
     from rich.table import Table
 
-    columns = [name for name in rows[0] if name not in ("case", "who")]
-    table = Table(
-        *columns, title="RTF without start-up, over ranks; efficiency: speed-up over ranks or cores, the fewer"
-    )
+    table = Table(*_SHOWN.values(), title="RTF without start-up; efficiency: speed-up over ranks or cores, the fewer")
     for row in rows:
-        cells = (row[name] for name in columns)
+        cells = (row[name] for name in _SHOWN)
         table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in cells))
     print_tables([table])
