@@ -1,4 +1,4 @@
-"""What every rank but 0 does of `rtsep run` and `rtsep live`: it imports nothing before rank 0 says that it is needed."""
+"""What every rank but 0 does of `rtsep run` and `rtsep live`; nothing is imported before rank 0 says that it is needed."""
 
 from __future__ import annotations
 

@@ -167,9 +167,7 @@ def _remove_orphans(home: Path) -> None:
             descriptor = os.open(work, os.O_RDONLY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if (
-                    time.time() - work.stat().st_mtime > _YOUNG_SECONDS
-                ):  # or it is about to be locked
+                if time.time() - work.stat().st_mtime > _YOUNG_SECONDS:  # or it is about to be locked
                     shutil.rmtree(work, ignore_errors=True)
             finally:
                 os.close(descriptor)
