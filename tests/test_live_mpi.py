@@ -17,22 +17,31 @@ from rtsep.types import STEMS
 RATE = 44100
 
 
-def test_a_rank_that_stalls_is_told_of_and_what_was_recorded_until_an_interruption_is_kept(tmp_path: Path) -> None:
+def test_ranks_that_stall_or_die_are_told_of_and_the_recording_outlives_an_interruption(
+    tmp_path: Path,
+) -> None:
     song = make_song(25 * RATE)
     model = write_small_model(tmp_path / "small.safetensors")
     path = write_song(tmp_path / "song.wav", song, subtype="FLOAT")
     options = ("--input-file", path, "--output", "none", "--model", model)
     recording = ("--record", tmp_path / "live", "--format", "wav")
-    with Launched("-m", "rtsep.cli", "live", *options, *recording, n_ranks=3) as live:
+    command = ("-m", "rtsep.cli", "live", *options, *recording)
+    with Launched(*command, n_ranks=3, mpirun=("--with-ft", "ulfm")) as live:
         live.wait_for(lambda: any(part.stat().st_size > RATE for part in tmp_path.glob("live/**/bass.wav")))
-        first = live.ranks()[1]
+        _, first, second = (pid for _, pid in sorted(live.ranks().items()))
         live.signal(signal.SIGSTOP, first)
         lines = [live.hear()]
         live.signal(signal.SIGCONT, first)
         lines.append(live.hear())
+        live.signal(signal.SIGKILL, second)
+        lines.append(live.hear())
         live.signal(signal.SIGINT)
         live.finish()
-    assert lines == ["rtsep: rank 1 stalled; others compute what it had\n", "rtsep: rank 1 is back\n"]
+    assert lines == [
+        "rtsep: rank 1 stalled; others compute what it had\n",
+        "rtsep: rank 1 is back\n",
+        "rtsep: rank 2 died; others compute what it had\n",
+    ]
     stems = np.stack([read_song(tmp_path / "live" / "take-1" / f"{stem}.wav") for stem in STEMS])
     n = stems.shape[1]
     assert n > RATE
