@@ -129,7 +129,9 @@ def test_an_interruption_ends_it_well_and_keeps_the_recording(tmp_path: Path, mo
     path = write_song(tmp_path / "song.wav", make_song(60 * RATE, n_channels=1))
     options = ("--input-file", path, "--model", model, "--record", tmp_path / "live", "--format", "wav", *NOWHERE)
     with Launched("-m", "rtsep.cli", "live", *options) as live:
-        live.wait_for(lambda: any(part.stat().st_size > 10 * RATE for part in tmp_path.glob("live/.rtsep-*/bass.wav")))
+        live.wait_for(
+            lambda: any(part.stat().st_size > 10 * RATE for part in tmp_path.glob("live/take-1/.rtsep-*/bass.wav"))
+        )
         live.signal(signal.SIGINT)
         finished = live.finish()
     assert (finished.code, finished.stderr) == (0, "")
@@ -146,7 +148,7 @@ def test_an_interruption_ends_it_well_and_keeps_the_recording(tmp_path: Path, mo
         (("--hear", "flute"), "stem flute"),
         (("--rate", "48000"), "leave out --input"),
         (("--model", "nix"), "nix"),
-        (("--record", "song.wav"), "is a file"),
+        (("--record", "song.wav"), "Not a directory"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, options: tuple[str, str], told: str) -> None:

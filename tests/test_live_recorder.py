@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import time
 from dataclasses import replace
@@ -101,10 +102,26 @@ def test_a_take_that_begins_before_what_is_kept_says_where_it_begins(tmp_path: P
     assert take.n_clipped == np.count_nonzero(np.abs(2 * STEMS_HEARD[:, :1]) > 1)
 
 
+def test_what_a_killed_process_left_of_a_take_is_not_touched_by_later_ones(tmp_path: Path) -> None:
+    recorder = Recorder(Recording(tmp_path), STEM_NAMES, PLAN)
+    recorder.begin(0)
+    (growing,) = tmp_path.glob("take-1/*/voice.flac")
+    left = tmp_path / "take-7" / growing.parent.name / "voice.flac"
+    left.parent.mkdir(parents=True)
+    left.write_text("sound")
+    os.utime(left.parent, (0, 0))
+    recorder.end(0)
+    recorder.begin(0)
+    push(recorder, 0, 1000)
+    recorder.finish()
+    assert left.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"take-7", "take-8"}
+
+
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     recorder = Recorder(Recording(tmp_path / "file"), STEM_NAMES, PLAN)
-    with pytest.raises(OutputError, match="is a file"):
+    with pytest.raises(OutputError, match=r"take-1: cannot be made \(Not a directory\); choose"):
         recorder.begin(0)
     assert not recorder.recording
     recorder.finish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class Recorder:
         folder = self._where.folder / f"{_TAKE}{self._n_begun}"
         plan = self._plan
         writers = StemWriters(folder, self._stems, plan.rate, plan.n_channels, self._where.audio_format)
-        self._begun = _OpenTake(writers, Take(printable(folder), position))
+        self._begun = _OpenTake(folder, writers, Take(printable(folder), position))
         self._orders.put(self._begun)
 
     def end(self, position: int) -> None:
@@ -136,12 +136,18 @@ class Recorder:
 class _OpenTake:
     """A take that is being written, until `end`, where that is known; after an `error` it takes no more."""
 
-    def __init__(self, writers: StemWriters, take: Take) -> None:
+    def __init__(self, folder: Path, writers: StemWriters, take: Take) -> None:
+        """Raises OutputError."""
         self.error = ""
         self.end: int | None = None
-        self._stack = ExitStack()
-        self._writers = self._stack.enter_context(writers)
         self._take = take
+        self._writers = writers
+        with ExitStack() as stack:
+            # Writers clear away what killed ones left in the folder they work in: this one no others will ever use.
+            _make_folder(folder)
+            stack.callback(_remove_if_empty, folder)
+            stack.enter_context(writers)
+            self._stack = stack.pop_all()
 
     def write(self, start: int, stems: Stems) -> None:
         """Append what of these stems, the first at sample `start`, belongs to the take."""
@@ -174,6 +180,19 @@ class _OpenTake:
             self.error = str(error)
             take = replace(take, n_samples=0)
         return replace(take, error=self.error)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        where = printable(folder)
+        raise OutputError(f"{where}: cannot be made ({error.strerror}); choose another folder for takes") from error
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _last_number(folder: Path) -> int:
