@@ -5,15 +5,19 @@ set -eu
 
 venv=$1
 conf=$venv/etc/prte-mca-params.conf
-policy='mapby = :oversubscribe'
+policy='mapby = slot:oversubscribe'
 
 if [ ! -x "$venv/bin/mpiexec" ] || [ ! -f "$conf" ]; then
     echo "rtsep set-up: no Open MPI in $venv; rtsep runs on one process, mpirun is not available" >&2
     exit 0
 fi
 
-# More ranks than cores are allowed, and ranks are not bound to cores: two jobs at a time would share core 0.
-grep -qxF "$policy" "$conf" || printf '\n# Set by rtsep.\n%s\n' "$policy" >>"$conf"
+# More ranks than cores are allowed, and ranks are not bound to cores: two jobs at a time would share core 0. By slot, as
+# Open MPI else fills the first of several hosts with all ranks.
+if ! grep -qxF "$policy" "$conf"; then
+    sed -i '/^# Set by rtsep\.$/d; /^mapby = /d' "$conf"
+    printf '# Set by rtsep.\n%s\n' "$policy" >>"$conf"
+fi
 
 # mpirun and mpiexec are the same small program, so mpirun may become a script that prepares mpiexec's environment.
 cat >"$venv/bin/mpirun.new" <<'SHIM'

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
 # What `make setup` arranges for mpirun, for environments that were made otherwise.
 MPI_SETTINGS = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_mapby": ":oversubscribe",
+    "PRTE_MCA_mapby": "slot:oversubscribe",
 }
 
 
@@ -42,12 +42,14 @@ class Finished:
 class Launched:
     """A running command, in a session of its own: what it leaves behind is found, and ends with the `with` block."""
 
-    def __init__(self, *arguments: object, n_ranks: int = 0, cwd: Path = ROOT, mpirun: Sequence[str] = ()) -> None:
-        launcher = ["mpirun", *mpirun, "-n", str(n_ranks)] if n_ranks else []
+    def __init__(
+        self, *arguments: object, n_ranks: int = 0, cwd: Path = ROOT, launcher: Sequence[str] = ("mpirun",)
+    ) -> None:
+        launch = [*launcher, "-n", str(n_ranks)] if n_ranks else []
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._started = time.monotonic()
         self._process = subprocess.Popen(
-            [*launcher, sys.executable, *map(str, arguments)],
+            [*launch, sys.executable, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -131,12 +133,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-def run(*arguments: object, n_ranks: int = 0, cwd: Path = ROOT, seconds: float = 60) -> Finished:
-    """Run Python with these arguments to the end, under mpirun where `n_ranks` is given."""
-    with Launched(*arguments, n_ranks=n_ranks, cwd=cwd) as launched:
+def run(*arguments: object, seconds: float = 60, **launch: Any) -> Finished:
+    """Run Python with these arguments to the end; `launch` as for Launched, under mpirun where that has `n_ranks`."""
+    with Launched(*arguments, **launch) as launched:
         return launched.finish(seconds)
 
 
-def rtsep(*arguments: object, n_ranks: int = 0, cwd: Path = ROOT, seconds: float = 60) -> Finished:
+def rtsep(*arguments: object, seconds: float = 60, **launch: Any) -> Finished:
     """Run the command line `rtsep ...` to the end."""
-    return run("-m", "rtsep.cli", *arguments, n_ranks=n_ranks, cwd=cwd, seconds=seconds)
+    return run("-m", "rtsep.cli", *arguments, seconds=seconds, **launch)

@@ -26,7 +26,7 @@ def test_ranks_that_stall_or_die_are_told_of_and_the_recording_outlives_an_inter
     options = ("--input-file", path, "--output", "none", "--model", model)
     recording = ("--record", tmp_path / "live", "--format", "wav")
     command = ("-m", "rtsep.cli", "live", *options, *recording)
-    with Launched(*command, n_ranks=3, mpirun=("--with-ft", "ulfm")) as live:
+    with Launched(*command, n_ranks=3, launcher=("mpirun", "--with-ft", "ulfm")) as live:
         live.wait_for(lambda: any(part.stat().st_size > RATE for part in tmp_path.glob("live/**/bass.wav")))
         _, first, second = (pid for _, pid in sorted(live.ranks().items()))
         live.signal(signal.SIGSTOP, first)

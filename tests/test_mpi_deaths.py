@@ -16,7 +16,7 @@ from small_model import write_small_model
 from sound_files import make_song, write_song
 
 PROGRAM = ROOT / "tests" / "mpi_program.py"
-ULFM = ("--with-ft", "ulfm")
+ULFM = ("mpirun", "--with-ft", "ulfm")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_all_workers_may_die_one_after_the_other(
 ) -> None:
     chance = random.Random(4)
     report = tmp_path / "report.json"
-    with Launched(*command, "--out", tmp_path, "--report", report, n_ranks=5, mpirun=ULFM) as launched:
+    with Launched(*command, "--out", tmp_path, "--report", report, n_ranks=5, launcher=ULFM) as launched:
         launched.wait_for(lambda: has_begun(tmp_path))
         ranks = launched.ranks()
         for rank in chance.sample(range(1, 5), 4):
@@ -78,7 +78,7 @@ def test_a_rank_may_die_before_mpi_is_up(
     tmp_path: Path, command: tuple[object, ...], files_of_one_process: dict[str, bytes]
 ) -> None:
     report = tmp_path / "report.json"
-    with Launched(*command, "--out", tmp_path, "--report", report, n_ranks=3, mpirun=ULFM) as launched:
+    with Launched(*command, "--out", tmp_path, "--report", report, n_ranks=3, launcher=ULFM) as launched:
         launched.wait_for(lambda: 1 in launched.ranks())
         launched.signal(signal.SIGKILL, launched.ranks()[1])
         finished = launched.finish()
@@ -91,7 +91,7 @@ def test_a_rank_may_die_while_it_loads_and_another_hang_for_good(
     tmp_path: Path, stems_of_one_process: np.ndarray
 ) -> None:
     out = tmp_path / "stems.npy"
-    with Launched(PROGRAM, "long, rank 2 hangs", out, n_ranks=4, mpirun=ULFM) as launched:
+    with Launched(PROGRAM, "long, rank 2 hangs", out, n_ranks=4, launcher=ULFM) as launched:
         launched.wait_for(out.with_suffix(".1").exists)
         launched.signal(signal.SIGKILL, launched.ranks()[1])
         finished = launched.finish()
@@ -120,7 +120,7 @@ def test_a_rank_that_stops_is_routed_around_and_one_that_wakes_up_goes_on(
 @pytest.fixture
 def at_work(tmp_path: Path, command: tuple[object, ...], mpirun: tuple[str, ...]) -> Iterator[Launched]:
     """Three ranks that have begun to write."""
-    with Launched(*command, "--out", tmp_path / "out", n_ranks=3, mpirun=mpirun) as launched:
+    with Launched(*command, "--out", tmp_path / "out", n_ranks=3, launcher=mpirun) as launched:
         launched.wait_for(lambda: has_begun(tmp_path / "out"))
         yield launched
 
@@ -133,7 +133,7 @@ def test_without_rank_0_the_job_ends_in_one_line(at_work: Launched, tmp_path: Pa
     assert not (tmp_path / "out" / "song.stems").exists()  # what had been written is in a hidden folder
 
 
-@pytest.mark.parametrize("mpirun", [()])
+@pytest.mark.parametrize("mpirun", [("mpirun",)])
 def test_without_ulfm_the_death_of_a_rank_ends_the_job(at_work: Launched, tmp_path: Path) -> None:
     at_work.signal(signal.SIGKILL, at_work.ranks()[2])
     finished = at_work.finish(seconds=10)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtsep.engine.schedule import least_loaded, run_in_order
+from rtsep.engine.schedule import Pace, least_loaded, run_in_order
 from rtsep.types import Chunk, ChunkResult
 
 SAMPLES = np.zeros((1, 1), np.float32)
@@ -46,6 +46,28 @@ class Worker:
         return []
 
 
+class Mortal(Worker):
+    """Dies after so many looks: what it holds is lost, and it takes nothing more."""
+
+    def __init__(self, rank: int, room: int, looks: list[int], life: int) -> None:
+        super().__init__(rank, room, looks)
+        self._life = life
+
+    def collect(self) -> ChunkResult | None:
+        self._life -= 1
+        if self._life <= 0:
+            self.room = 0
+            return None
+        return super().collect()
+
+    def give_up(self) -> list[int]:
+        if self._life > 0:
+            return []
+        lost = [index for index, _ in self._held]
+        self._held.clear()
+        return lost
+
+
 def chunks(n: int, taken: list[int]) -> Iterator[Chunk]:
     for index in range(n):
         taken.append(index)
@@ -69,6 +91,41 @@ def test_results_come_once_in_order_and_within_the_window(
         given_out += 1
         assert len(taken) <= given_out + window
     assert given_out == n_chunks
+
+
+lives = st.lists(st.integers(1, 60), max_size=6)
+
+
+@given(crews, lives, st.integers(0, 40), st.integers(1, 20))
+def test_what_dead_workers_held_others_compute(
+    crew: list[tuple[int, list[int]]], lives: list[int], n_chunks: int, window: int
+) -> None:
+    workers = [Worker(rank, room, looks) for rank, (room, looks) in enumerate(crew)]
+    mortals = [Mortal(-1 - rank, 2, [3], life) for rank, life in enumerate(lives)]
+    taken: list[int] = []
+    results = list(run_in_order([*mortals, *workers], chunks(n_chunks, taken), window, lambda: None))
+    assert [result.index for result in results] == list(range(n_chunks))
+    assert taken == list(range(n_chunks))
+
+
+def test_a_source_may_have_nothing_for_now() -> None:
+    """Two chunks, each after three times nothing: the worker is looked at in between."""
+    source = [None, None, None, Chunk(0, SAMPLES), None, None, None, Chunk(1, SAMPLES)]
+    rests = []
+    results = list(run_in_order([Worker(0, 1, [1])], iter(source), 9, lambda: rests.append(None)))
+    assert [result.index for result in results] == [0, 1]
+    assert len(rests) == 5  # not where a result came in
+
+
+def test_too_long_is_twenty_medians_but_never_less_than_was_said() -> None:
+    pace = Pace(5.0)
+    assert pace.too_long == 5.0
+    for seconds in (0.1, 0.2, 9.0):
+        pace.add(seconds)
+    assert pace.too_long == 5.0
+    for _ in range(3):
+        pace.add(0.5)
+    assert pace.too_long == 20 * 0.5
 
 
 def test_a_chunk_goes_to_the_least_loaded_and_the_first_of_equals() -> None:
