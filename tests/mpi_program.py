@@ -25,6 +25,7 @@ from rtsep.types import Audio, Engine, Stems
 
 N_CHANNELS = 2
 RATE = 44100
+MODEL = bytes(range(256)) * 10000
 mode, out = sys.argv[1], Path(sys.argv[2])
 
 
@@ -72,14 +73,15 @@ def lead(crew: Crew) -> int:
         if mode == "idle before work":
             idle()
         crew.prepare()
-        engine = crew.start(Order("four bands", "cd", N_CHANNELS), Uneven(), stall_seconds=1.0)
+        engine = crew.start(Order("cd", N_CHANNELS), MODEL, Uneven(), stall_seconds=1.0)
         out.with_suffix(".began").touch()
         code = separate(engine)
     out.with_suffix(".json").write_text(json.dumps([record.fate for record in crew.records.values()]))
     return code
 
 
-def load(order: Order) -> Uneven:
+def load(order: Order, model: bytes) -> Uneven:
+    assert (order, model) == (Order("cd", N_CHANNELS), MODEL)
     if mode == f"rank {world_rank()} cannot load":
         raise ModelError("model: is not on this machine; copy it there")
     if mode == "long, rank 2 hangs":

@@ -1,7 +1,9 @@
-"""What every rank but 0 does of `rtsep run` and `rtsep live`; nothing is imported before rank 0 says that it is needed."""
+"""What every rank but 0 does of `rtsep run` and `rtsep live`; until rank 0 asks for it nothing heavy is imported."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
 
 from rtsep.engine.crew import follow_ranks
@@ -29,15 +31,19 @@ def _import_separator() -> None:
     nothing()
 
 
-def _load(order: Order) -> Separator:
+def _load(order: Order, model: bytes) -> Separator:
+    """What rank 0 has loaded, of the bytes of its file: they need not be on this host."""
     from rtsep.separator import load_separator
 
-    return load_separator(order.model, order.solver, order.slices)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        path.write_bytes(model)
+        return load_separator(str(path), order.solver, order.slices)
 
 
-def _load_for_live(order: Order) -> Separator:
+def _load_for_live(order: Order, model: bytes) -> Separator:
     from rtsep.live.thread import ask_for_real_time
 
-    separator = _load(order)
+    separator = _load(order, model)
     ask_for_real_time()  # where it is refused, as on rank 0, this rank computes all the same
     return separator

@@ -13,13 +13,15 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
+import numpy as np
+
 from rtsep.engine.joining import connect
 from rtsep.engine.line import PeerLost
 from rtsep.engine.mpi import MpiEngine
 from rtsep.engine.process import INTERRUPTED, RankRecord, Terminated, own_record, seconds_since_start, survives_deaths
 from rtsep.engine.remote import RankFailed, RemoteWorker
 from rtsep.engine.waiting import barrier, nap
-from rtsep.engine.worker import Order, follow
+from rtsep.engine.worker import Load, Order, follow
 from rtsep.errors import RtsepError
 from rtsep.types import Separator
 
@@ -65,13 +67,17 @@ class Crew:
         for worker in self._remote:
             worker.tell({"word": "prepare"})
 
-    def start(self, order: Order, separator: Separator, stall_seconds: float = STALL_SECONDS) -> MpiEngine:
-        """Have the others load and warm up what rank 0 has loaded and compiled; returns when all are ready.
+    def start(
+        self, order: Order, model: bytes, separator: Separator, stall_seconds: float = STALL_SECONDS
+    ) -> MpiEngine:
+        """Have the others load and warm up what rank 0 has loaded and compiled, from the bytes of its model file.
 
-        That is not waited for longer than 10 s, or as long as rank 0 took: a rank that is late joins when it is ready.
+        Returns when all are ready, but after 10 s, or as long as rank 0 took, in any case: who is late joins later.
         """
+        data = np.frombuffer(model, np.uint8)
         for worker in self._remote:
-            worker.tell({"word": "serve", "order": asdict(order)})
+            worker.tell({"word": "serve", "order": asdict(order), "n_bytes": data.size})
+            worker.send(data)
         self._engine = MpiEngine(self._remote, separator, order.max_channels, stall_seconds)
         self._engine.await_ready(max(_READY_SECONDS, seconds_since_start()))
         return self._engine
@@ -129,7 +135,7 @@ def lead_ranks(lead: Callable[[Crew], int]) -> NoReturn:
     leave(comm, code)
 
 
-def follow_ranks(prepare: Callable[[], None], load: Callable[[Order], Separator]) -> NoReturn:
+def follow_ranks(prepare: Callable[[], None], load: Load) -> NoReturn:
     """Do what rank 0 says, which is in `lead_ranks`, and end with it."""
     comm = connect()
     try:

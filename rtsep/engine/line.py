@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Word = dict[str, Any]
 
-_TAG = 99
+_WORD_TAG, _DATA_TAG = 98, 99  # those of the slots are their numbers
 _WORD_BYTES = 1 << 14
 
 
@@ -53,7 +53,7 @@ class Line:
         if line.size != _WORD_BYTES:
             raise ValueError(f"a word of {line.size} bytes: at most {_WORD_BYTES} can be said")
         with noticing_death():
-            self._said.append((self._comm.Isend(line, self._peer, _TAG), line))
+            self._said.append((self._comm.Isend(line, self._peer, _WORD_TAG), line))
 
     def say_and_see_off(self, word: Word) -> None:
         """Send a word and wait until it is taken; for who does not look at MPI for a while afterwards."""
@@ -62,6 +62,18 @@ class Line:
             for request, _ in self._said:
                 settle(request)
         self._said.clear()
+
+    def send(self, data: Bytes) -> None:
+        """Send bytes on their way, of which the other end knows how many they are; nobody may change them any more."""
+        with noticing_death():
+            self._said.append((self._comm.Isend(data, self._peer, _DATA_TAG), data))
+
+    def receive(self, n_bytes: int) -> Bytes:
+        """The bytes that were sent, once they are there."""
+        data = np.empty(n_bytes, np.uint8)
+        with noticing_death():
+            settle(self._comm.Irecv(data, self._peer, _DATA_TAG))
+        return data
 
     def hear(self) -> Word | None:
         """The next word from the other end, or None if there is none yet."""
@@ -81,4 +93,4 @@ class Line:
     def _listen(self) -> None:
         self._heard = np.zeros(_WORD_BYTES, np.uint8)
         with noticing_death():
-            self._receive = self._comm.Irecv(self._heard, self._peer, _TAG)
+            self._receive = self._comm.Irecv(self._heard, self._peer, _WORD_TAG)

@@ -16,7 +16,7 @@ from rtsep.engine.process import RankRecord
 from rtsep.engine.schedule import Pace
 from rtsep.engine.slots import SLOTS, Slot
 from rtsep.errors import RtsepError
-from rtsep.types import Chunk, ChunkResult, Separator
+from rtsep.types import Bytes, Chunk, ChunkResult, Separator
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -63,6 +63,9 @@ class RemoteWorker:
 
     def tell(self, word: Word) -> None:
         self._ask(lambda: self._line.say(word))
+
+    def send(self, data: Bytes) -> None:
+        self._ask(lambda: self._line.send(data))
 
     def equip(self, separator: Separator, max_channels: int, pace: Pace) -> None:
         """Make ready for chunks, as the worker does; `pace` is that of all workers together."""

@@ -29,15 +29,18 @@ _TEXT_CHARACTERS = 2000  # as JSON they fit a word, whatever they are
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker has to know: the model and the solver to load, and the most channels of the chunks to come.
+    """What a worker has to know beside the model: the solver, and the most channels of the chunks to come.
 
     `slices` are those of a chunk, the separator's own choice if None.
     """
 
-    model: str
     solver: Solver
     max_channels: int
     slices: int | None = None
+
+
+Load = Callable[[Order, bytes], Separator]
+"""The separator of an order and of the bytes of a model file."""
 
 
 class _Dismissed(Exception):
@@ -52,7 +55,7 @@ class _Desk:
     message_seconds: float = 0.0
 
 
-def follow(comm: MPI.Comm, prepare: Callable[[], None], load: Callable[[Order], Separator]) -> None:
+def follow(comm: MPI.Comm, prepare: Callable[[], None], load: Load) -> None:
     """Do what rank 0 says until it says that this was all; what goes wrong it is told. Raises PeerLost if it dies."""
     line = Line(comm, 0)
     line.say_and_see_off({"word": "here", "pid": os.getpid(), "host": socket.gethostname()})
@@ -75,16 +78,14 @@ def follow(comm: MPI.Comm, prepare: Callable[[], None], load: Callable[[Order], 
         line.close()
 
 
-def _work(
-    comm: MPI.Comm, line: Line, desk: _Desk, prepare: Callable[[], None], load: Callable[[Order], Separator]
-) -> None:
+def _work(comm: MPI.Comm, line: Line, desk: _Desk, prepare: Callable[[], None], load: Load) -> None:
     """From the first order to the dismissal, which is raised."""
     word = _wait(line)
     if word["word"] == "prepare":
         prepare()
         word = _wait(line)
     order = Order(**word["order"])
-    separator = load(order)
+    separator = load(order, line.receive(word["n_bytes"]).tobytes())
     warm_up(separator, order.max_channels)
     desk.slots.extend(Slot(comm, 0, tag, separator, order.max_channels) for tag in range(SLOTS))
     for slot in desk.slots:
