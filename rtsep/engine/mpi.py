@@ -7,6 +7,7 @@ thread, and none of them blocks.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -22,37 +23,36 @@ _LOOK_SECONDS = 0.002  # a look costs 0.02 ms; a worker that is not looked at ha
 
 
 class _OwnThread:
-    """Rank 0's own computing, on a thread, so that neither messages nor files wait for it."""
+    """Rank 0's own computing, on a thread, so that neither messages nor files wait for it, nor it for them."""
 
-    room = 1
+    room = SLOTS
 
     def __init__(self, separator: Separator) -> None:
         self._separator = separator
         self._thread = ThreadPoolExecutor(1)
-        self._task: Future[ChunkResult] | None = None
+        self._tasks: deque[Future[ChunkResult]] = deque()
 
     @property
     def load(self) -> int:
-        return int(self._task is not None)
+        return len(self._tasks)
 
     def hand(self, chunk: Chunk) -> None:
-        self._task = self._thread.submit(compute, self._separator, chunk)
+        self._tasks.append(self._thread.submit(compute, self._separator, chunk))
 
     def collect(self) -> ChunkResult | None:
-        if self._task is None or not self._task.done():
+        if not self._tasks or not self._tasks[0].done():
             return None
-        task, self._task = self._task, None
-        return task.result()
+        return self._tasks.popleft().result()
 
     def give_up(self) -> list[int]:
         return []
 
     def wait(self, seconds: float) -> None:
-        """Wait until the chunk is done, but no longer than this."""
-        if self._task is None:
-            nap(seconds)
+        """Wait until the oldest chunk is done, but no longer than this."""
+        if self._tasks:
+            wait([self._tasks[0]], seconds)
         else:
-            wait([self._task], seconds)
+            nap(seconds)
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
