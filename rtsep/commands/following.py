@@ -19,16 +19,13 @@ def follow(command: str) -> NoReturn:
 
 
 def _import_separator() -> None:
-    """Import what separating takes; compiling anything, even nothing, makes numba import the rest of itself."""
-    from numba import njit
+    """Import what separating takes, and have numba import the rest of itself, which it does before its first kernel."""
+    from numba.core.registry import cpu_target
 
     import rtsep.separator  # noqa: F401
 
-    @njit()
-    def nothing() -> None:
-        pass
-
-    nothing()
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
 
 
 def _load(order: Order, model: bytes) -> Separator:

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 5.0
 _READY_SECONDS = 10.0
+_READY_SHARE = 4.0  # of the time that rank 0 took itself, which grows with the ranks that share its cores
 _IMPORT_SECONDS = 30.0
 _WAKE_SECONDS = 2.0
 _FAREWELL_SECONDS = 0.5
+_LAUNCHER_SECONDS = 2.0
+_NAP_SECONDS = 0.002
 
 
 class Crew:
@@ -72,14 +75,15 @@ class Crew:
     ) -> MpiEngine:
         """Have the others load and warm up what rank 0 has loaded and compiled, from the bytes of its model file.
 
-        Returns when all are ready, but after 10 s, or as long as rank 0 took, in any case: who is late joins later.
+        Returns when all are ready, but after 10 s, or four times as long as rank 0 took, in any case: who is late joins
+        later, and takes cores from those at work until then.
         """
         data = np.frombuffer(model, np.uint8)
         for worker in self._remote:
             worker.tell({"word": "serve", "order": asdict(order), "n_bytes": data.size})
             worker.send(data)
         self._engine = MpiEngine(self._remote, separator, order.max_channels, stall_seconds)
-        self._engine.await_ready(max(_READY_SECONDS, seconds_since_start()))
+        self._engine.await_ready(max(_READY_SECONDS, _READY_SHARE * seconds_since_start()))
         return self._engine
 
     @property
@@ -105,7 +109,7 @@ class Crew:
     def _await_farewells(self, seconds: float, awaited: Callable[[], Iterable[RemoteWorker]]) -> None:
         deadline = time.monotonic() + seconds
         while (waiting := awaited()) and time.monotonic() < deadline:
-            nap()
+            nap(_NAP_SECONDS)
             for worker in waiting:
                 with suppress(RtsepError, RankFailed):  # it goes home all the same
                     worker.listen()
@@ -131,8 +135,25 @@ def lead_ranks(lead: Callable[[Crew], int]) -> NoReturn:
         end_at_once(code)
     left = crew.left_behind
     if left and not (survives_deaths() and all(worker.signal(signal.SIGKILL) for worker in left)):
+        _end_launcher_later()
         comm.Abort(code)
     leave(comm, code)
+
+
+def _end_launcher_later() -> None:
+    """See that the launcher ends too: of a host that is cut off it hears nothing, and would wait for it.
+
+    Its second SIGTERM makes Open MPI's end without. That takes a process of its own, as MPI's abort ends this one.
+    """
+    launcher = os.getppid()
+    if os.fork():
+        return
+    os.setsid()
+    for _ in range(2):
+        time.sleep(_LAUNCHER_SECONDS)
+        with suppress(ProcessLookupError):
+            os.kill(launcher, signal.SIGTERM)
+    os._exit(0)
 
 
 def follow_ranks(prepare: Callable[[], None], load: Load) -> NoReturn:

@@ -27,15 +27,20 @@ class PeerLost(Exception):
 
 @contextmanager
 def noticing_death() -> Iterator[None]:
-    """Raise PeerLost where MPI says that the other end of a message is dead (MPI-5, ULFM: ERR_PROC_FAILED)."""
-    from mpi4py import MPI
-
+    """Raise PeerLost where MPI says that the other end of a message is dead."""
     try:
         yield
-    except MPI.Exception as error:
-        if error.Get_error_class() == MPI.ERR_PROC_FAILED:
+    except Exception as error:
+        if is_death(error):
             raise PeerLost from None
         raise
+
+
+def is_death(error: Exception) -> bool:
+    """Whether MPI says by `error` that the other end of a message is dead (MPI-5, ULFM: ERR_PROC_FAILED)."""
+    from mpi4py import MPI
+
+    return isinstance(error, MPI.Exception) and error.Get_error_class() == MPI.ERR_PROC_FAILED
 
 
 class Line:

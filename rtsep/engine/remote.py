@@ -8,10 +8,11 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from rtsep.engine.line import Line, PeerLost, Word, noticing_death
+from rtsep.engine.line import Line, PeerLost, Word, is_death
 from rtsep.engine.process import RankRecord
 from rtsep.engine.schedule import Pace
 from rtsep.engine.slots import SLOTS, Slot
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 T = TypeVar("T")
+
+_LISTEN_SECONDS = 0.02  # between chunks; a worker says little
 
 
 class RankFailed(Exception):
@@ -45,7 +48,7 @@ class RemoteWorker:
         self._here: Word = {}
         self._idle: deque[Slot] = deque()
         self._held: deque[tuple[Slot, int | None]] = deque()
-        self._since = time.monotonic()
+        self._since = self._listen_at = time.monotonic()
         self._pace = Pace(0.0)
 
     @property
@@ -74,6 +77,7 @@ class RemoteWorker:
 
     def listen(self) -> None:
         """Take in what it says. Raises RtsepError or RankFailed where that is why it cannot work."""
+        self._listen_at = time.monotonic() + _LISTEN_SECONDS
         word = self._ask(self._line.hear)
         if word is not None:
             self._understand(word)
@@ -90,7 +94,8 @@ class RemoteWorker:
         self.message_seconds += time.perf_counter() - started
 
     def collect(self) -> ChunkResult | None:
-        self.listen()
+        if time.monotonic() > self._listen_at:
+            self.listen()
         if not self._held or not self._ask(self._held[0][0].arrived):
             return None
         return self._take_oldest()
@@ -113,7 +118,8 @@ class RemoteWorker:
         """Send its process a signal; False where that runs on another host or has not said where."""
         if self._here.get("host") != socket.gethostname():
             return False
-        os.kill(self._here["pid"], number)
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(self._here["pid"], number)
         return True
 
     def _understand(self, word: Word) -> None:
@@ -151,8 +157,9 @@ class RemoteWorker:
         if self.lost:
             return None
         try:
-            with noticing_death():
-                return what()
-        except PeerLost:
+            return what()
+        except Exception as error:
+            if not isinstance(error, PeerLost) and not is_death(error):
+                raise
             self.lost = True
             return None

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 _SHORTEST_NAP = 0.0001
-_LONGEST_NAP = 0.002
+_LONGEST_NAP = 0.02
+_NAP_SHARE = 0.05  # of the wait so far
 _LAUNCHER = os.getppid()
 
 
@@ -30,11 +31,13 @@ def nap(seconds: float = _SHORTEST_NAP) -> None:
 
 
 def wait_until(done: Callable[[], bool]) -> None:
-    """Ask until it is, in naps that grow: what comes late costs 1 % of a core."""
-    seconds = _SHORTEST_NAP
+    """Ask until it is, in naps that grow: what comes late is noticed 5 % later, and waiting long costs little.
+
+    Thirty idle ranks that asked every 2 ms took two thirds of a core from those that had work.
+    """
+    started = time.monotonic()
     while not done():
-        nap(seconds)
-        seconds = min(2 * seconds, _LONGEST_NAP)
+        nap(min(max(_SHORTEST_NAP, _NAP_SHARE * (time.monotonic() - started)), _LONGEST_NAP))
 
 
 def settle(request: MPI.Request) -> None:
