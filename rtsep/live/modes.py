@@ -27,9 +27,9 @@ class Mode:
 
 # In the order of their latency.
 MODES = (
-    Mode("low", "stft-sparse-lowdelay", 0.42),
-    Mode("balanced", "cqt-sparse-lowlatency", 0.10),
-    Mode("quality", "cqt-sparse", 0.07),
+    Mode("low", "stft-sparse-lowdelay", 0.45),
+    Mode("balanced", "cqt-sparse-lowlatency", 0.15),
+    Mode("quality", "cqt-sparse", 0.12),
 )
 DEFAULT = "quality"
 

@@ -12,7 +12,7 @@ from rtsep.errors import OutputError
 from rtsep.io.names import printable
 from rtsep.io.stem_writers import StemWriters
 from rtsep.live.plan import LivePlan
-from rtsep.live.thread import ask_for_real_time, start_thread
+from rtsep.live.thread import start_thread
 from rtsep.types import Stems
 
 _TAKE = "take-"
@@ -104,7 +104,6 @@ class Recorder:
                 self._kept.append(order)
                 self._n_pushed += order.shape[1]
                 self._settle(self._n_pushed - self._n_kept)
-        ask_for_real_time()  # a launcher that was interrupted kills this process a moment later
         self._settle(self._n_pushed)
         while self._open:
             self._close()

@@ -25,7 +25,7 @@ from rtsep.live.report import LiveReport, Show, Tell, decibels, fall_back, laten
 from rtsep.live.source import FileSource
 from rtsep.live.steering import Changes, Steering
 from rtsep.live.streams import JoinedStream, Stream, open_stream
-from rtsep.live.thread import collect_young, undisturbed
+from rtsep.live.thread import CALLBACK, ask_for_real_time, collect_young, undisturbed
 from rtsep.live.worker import Ear, Worker
 from rtsep.types import F32, Audio, Engine, Separator
 
@@ -197,8 +197,13 @@ def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None, n_mixed: 
     """The callback: a file takes the place of what is heard, one channel of stems goes to all that are played."""
     from_file = np.zeros((plan.block, plan.n_channels), np.float32)
     mixed = np.zeros((plan.block, n_mixed), np.float32)
+    started = False
 
     def exchange(heard: Audio, played: Audio) -> None:
+        nonlocal started
+        if not started:
+            started = True
+            ask_for_real_time(CALLBACK)  # PortAudio asks for it on some systems, not on all
         if file is None:
             duplex.exchange(heard, mixed)
         elif file.fill(from_file):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 # The longest that a thread which only computes in Python keeps the audio callback waiting; the default is 5 ms.
 _SWITCH_SECONDS = 2e-4
-COMPUTING = 1  # above all that is not real-time, below the audio callback
-CALLBACK = 5  # as JACK's and PortAudio's, or below
+# Who holds the interpreter keeps the callback waiting, and must not wait itself for a processor that others have: all
+# threads of a session are above what is not real-time.
+_WATCHING, _COMPUTING, CALLBACK = 1, 2, 5
 
 
 def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
@@ -22,6 +23,7 @@ def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
     def named() -> None:
         with suppress(OSError):
             Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
+        ask_for_real_time(_WATCHING)
         run()
 
     thread = threading.Thread(target=named, name=name, daemon=True)
@@ -29,12 +31,13 @@ def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
-def ask_for_real_time(priority: int = COMPUTING) -> str:
-    """Ask for real-time priority for the calling thread: '' where it is granted, else the reason why not."""
+def ask_for_real_time(priority: int = _COMPUTING) -> str:
+    """Ask for real-time priority for the calling thread, unless it has as much: '' if granted, else why not."""
     if not hasattr(os, "sched_setscheduler"):
         return "not to be had on this system"
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        if os.sched_getparam(0).sched_priority < priority:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
         return f"refused ({error.strerror}); allow it by rtprio in /etc/security/limits.conf"
     return ""
@@ -44,16 +47,20 @@ def ask_for_real_time(priority: int = COMPUTING) -> str:
 def undisturbed() -> Iterator[None]:
     """Keep the interpreter from pausing the audio callback: no search for garbage in what is there, quick switches.
 
-    Collecting is off; whoever makes garbage that refers to itself calls `collect_young` now and then.
+    This thread has real-time priority as long, where that is granted. Collecting is off; whoever makes garbage that
+    refers to itself calls `collect_young` now and then.
     """
     interval = sys.getswitchinterval()
     gc.collect()
     gc.freeze()
     gc.disable()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    refused = ask_for_real_time(_WATCHING)
     try:
         yield
     finally:
+        if not refused:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         sys.setswitchinterval(interval)
         gc.enable()
         gc.unfreeze()
