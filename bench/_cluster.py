@@ -16,7 +16,8 @@ from itertools import count
 
 _SLOTS = 2
 _REST = -1.0
-LOOK_SECONDS = 0.002  # how long rank 0 rests at most, and a worker without work naps, as in rtsep.engine
+LOOK_SECONDS = 0.002  # how long rank 0 rests at most, as in rtsep.engine
+_NAP_SHARE, _LONGEST_NAP = 0.05, 0.02  # a worker without work looks after such a share of its wait
 _HELD_BYTES = 32 << 20  # of results that wait for their turn, as in rtsep.engine
 
 
@@ -26,7 +27,9 @@ class Costs:
 
     Rank 0: `read` it from the song, `hand` it over, `collect` its stems, `write` them; `look` is for each worker and
     round of its loop; `end` until the files are there after the last. A worker: `compute`, and `answer` with the stems.
-    `crowding`: how many times longer everything takes where no core is free.
+    `crowding`: how many times longer everything takes where no core is free; `switching`: as many times more where
+    ranks take turns on the cores; `idle`: the share of a core that a worker
+    without work takes by asking for some.
     """
 
     compute: float
@@ -40,6 +43,8 @@ class Costs:
     chunk_bytes: float
     stems_bytes: float
     crowding: float = 1.0
+    switching: float = 1.0
+    idle: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,16 @@ class Clock:
     """Simulated time: timers, and work on cores that are shared evenly by all that have some.
 
     With n at work on c cores each gets min(1, c / n) of one. `_served` is how much each has got so far: work that
-    begins now ends once that has grown by its seconds, so that one heap holds the order of ends.
+    begins now ends once that has grown by its seconds, so that one heap holds the order of ends. `taken` are cores that
+    something else has.
     """
 
-    def __init__(self, cores: float, crowding: float) -> None:
+    def __init__(self, cores: float, crowding: float, switching: float) -> None:
         self.now = 0.0
+        self.taken = 0.0
         self._cores = cores
         self._crowding = crowding
+        self._switching = switching
         self._served = 0.0
         self._work: list[tuple[float, int, Callable[[], None]]] = []
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -118,7 +126,11 @@ class Clock:
     def _rate(self) -> float:
         """What each at work gets of a core; where none is free, caches and memory slow all of them down."""
         n = max(1, len(self._work))
-        return min(1.0, self._cores / n) / (1 + (self._crowding - 1) * min(1.0, (n - 1) / max(1.0, self._cores - 1)))
+        full = min(1.0, (n - 1) / max(1.0, self._cores - 1))
+        slowness = 1 + (self._crowding - 1) * full
+        if n > self._cores + 1:  # rank 0's messages alone take few turns
+            slowness *= self._switching
+        return min(1.0, (self._cores - self.taken) / n) / slowness
 
 
 class _Link:
@@ -135,19 +147,22 @@ class _Link:
 
 
 class _Worker:
-    """Computes what it holds, one chunk after the other; rank 0's own thread has room for one and sends no messages."""
+    """Computes what it holds, one chunk after the other; rank 0's own thread sends no messages."""
+
+    room = _SLOTS
 
     def __init__(self, run: _Run, is_own: bool) -> None:
-        self.room = 1 if is_own else _SLOTS
+        self.is_own = is_own
         self.load = 0
         self._run = run
-        self._is_own = is_own
         self._waiting: deque[int] = deque()
         self._at_work = False
+        self._idle_since = 0.0
+        self._idle = 0.0 if is_own else run.costs.idle
 
     def hand(self, index: int) -> None:
         self.load += 1
-        if self._is_own:
+        if self.is_own:
             self._receive(index)
         else:
             self._run.outward.send(self._run.costs.chunk_bytes, lambda: self._receive(index))
@@ -156,22 +171,31 @@ class _Worker:
         self._waiting.append(index)
         if not self._at_work:
             self._at_work = True
-            self._run.clock.after(0.0 if self._is_own else LOOK_SECONDS / 2, self._begin)
+            self._run.clock.taken -= self._idle
+            nap = min(_NAP_SHARE * (self._run.clock.now - self._idle_since), _LONGEST_NAP)
+            self._run.clock.after(0.0 if self.is_own else nap / 2, self._begin)
 
     def _begin(self) -> None:
         index = self._waiting.popleft()
         costs = self._run.costs
-        self._run.clock.work(costs.compute + (0 if self._is_own else costs.answer), lambda: self._end(index))
+        self._run.clock.work(costs.compute + (0 if self.is_own else costs.answer), lambda: self._end(index))
 
     def _end(self, index: int) -> None:
-        self._at_work = bool(self._waiting)
         self._run.busy_seconds += self._run.costs.compute
-        if self._is_own:
+        if self.is_own:
             self._run.arrive(self, index)
+            self.go_on()
         else:
             self._run.inward.send(self._run.costs.stems_bytes, lambda: self._run.arrive(self, index))
+
+    def go_on(self) -> None:
+        """Begin with the next chunk; a worker when rank 0 has taken the stems, as a large message takes both ends."""
+        self._at_work = bool(self._waiting)
+        self._idle_since = self._run.clock.now
         if self._waiting:
             self._begin()
+        else:
+            self._run.clock.taken += self._idle
 
 
 class _Run:
@@ -179,7 +203,8 @@ class _Run:
 
     def __init__(self, costs: Costs, job: Job) -> None:
         self.costs = costs
-        self.clock = Clock(job.cores or job.n_ranks + 1, costs.crowding)
+        self.clock = Clock(job.cores or job.n_ranks + 1, costs.crowding, costs.switching)
+        self.clock.taken = (job.n_ranks - 1) * costs.idle
         self.outward, self.inward = _Link(self.clock, job.network), _Link(self.clock, job.network)
         self.busy_seconds = 0.0
         self.main_seconds = 0.0
@@ -202,7 +227,7 @@ class _Run:
     def arrive(self, worker: _Worker, index: int) -> None:
         """A result is there to be collected; rank 0's own wakes it up, that of others waits for its next look."""
         self._arrived.append((worker, index))
-        if worker.room == 1:
+        if worker.is_own:
             self._wake(self._n_rests)
 
     def _wake(self, rest: int) -> None:
@@ -234,12 +259,13 @@ class _Run:
             n_news, n_handed_before = len(self._arrived), n_handed
             while self._arrived:
                 worker, index = self._arrived.popleft()
-                if worker.room > 1:
+                if not worker.is_own:
                     yield costs.collect
+                    worker.go_on()
                 worker.load -= 1
                 finished.add(index)
             while self._is_there(n_handed) and n_handed - n_given < self._window and (free := self._least_loaded()):
-                yield costs.read + (costs.hand if free.room > 1 else 0.0)
+                yield costs.read + (0.0 if free.is_own else costs.hand)
                 free.hand(n_handed)
                 n_handed += 1
             if n_given in finished:

@@ -57,10 +57,12 @@ def measure_costs(model: str, seconds: float, slices: int | None = None) -> Cost
         folder = Path(name)
         alone = _time_one_process(separator, write_synthetic_song(folder, seconds), folder)
         messages = _time_messages(model, slices, folder / "messages.json")
+    crowded = _time_crowd(model, slices, ranks_a_core=1)
     return Costs(
         **alone,
         **messages,
-        crowding=_time_crowd(model, slices) / _time_chunks(separator),
+        crowding=crowded / _time_chunks(separator),
+        switching=_time_crowd(model, slices, ranks_a_core=4) / (4 * crowded),
         chunk_bytes=4 * N_CHANNELS * separator.shape.input_length,
         stems_bytes=4 * N_CHANNELS * len(separator.stems) * separator.shape.output_length,
     )
@@ -100,10 +102,10 @@ def _time_chunks(separator: Separator) -> float:
     return (time.perf_counter() - started) / N_CROWDED
 
 
-def _time_crowd(model: str, slices: int | None) -> float:
-    """The same where every core has a process that does it, all at once."""
+def _time_crowd(model: str, slices: int | None, ranks_a_core: int) -> float:
+    """The same where every core has so many processes that do it, all at once."""
     context = multiprocessing.get_context("spawn")
-    n = len(os.sched_getaffinity(0))
+    n = ranks_a_core * len(os.sched_getaffinity(0))
     barrier = context.Barrier(n)
     with context.Pool(n, initializer=_join_crowd, initargs=(model, slices, barrier)) as pool:
         return mean(pool.map(_time_in_crowd, range(n), chunksize=1))

@@ -2,7 +2,7 @@
 
 Rank 1 computes nothing: it answers each chunk of the model's size with stems of the model's size. Rank 0 hands it one
 after the other. SLICES, of a chunk, may be empty: the model's own choice. Written are medians, in seconds: `hand`,
-`collect`, `look` (in vain), and `answer`, which is a mean.
+`collect`, `look` (in vain), and `answer`, which is a mean; and the share of a core that rank 1 takes when it is `idle`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -22,11 +23,12 @@ from rtsep.engine.crew import leave
 from rtsep.engine.joining import connect
 from rtsep.engine.remote import RemoteWorker
 from rtsep.engine.schedule import Pace
-from rtsep.engine.worker import follow
+from rtsep.engine.worker import Order, follow
 from rtsep.separator import load_separator
 from rtsep.types import Audio, Chunk, Separator, Stems
 
 N_CHUNKS = 200
+IDLE_SECONDS = 3.0
 N_CHANNELS = 2
 
 
@@ -38,13 +40,16 @@ class Null:
         self._nothing = np.zeros((len(self.stems), self.shape.output_length, N_CHANNELS), np.float32)
 
     def separate(self, chunk: Audio) -> Stems:
-        """Stems of silence."""
+        """Stems of silence, but for the processor time that this process has had."""
+        self._nothing[0, 0, 0] = time.process_time()
         return self._nothing
 
 
-def measure(worker: RemoteWorker, separator: Null, model: str) -> dict[str, float]:
+def measure(worker: RemoteWorker, separator: Null) -> dict[str, float]:
     """Hand out chunk after chunk; the worker goes home in the end."""
-    worker.tell({"word": "serve", "order": {"model": model, "solver": "cd", "max_channels": N_CHANNELS}})
+    order = Order(solver="cd", max_channels=N_CHANNELS)
+    worker.tell({"word": "serve", "order": asdict(order), "n_bytes": 1})
+    worker.send(np.zeros(1, np.uint8))  # in place of the model
     worker.equip(separator, N_CHANNELS, Pace(60.0))
     while not worker.ready:
         worker.listen()
@@ -60,12 +65,28 @@ def measure(worker: RemoteWorker, separator: Null, model: str) -> dict[str, floa
             result = worker.collect()
             worker.give_up(), worker.load < worker.room  # what rank 0's loop asks besides
             (look if result is None else collect).append(time.perf_counter() - looked)
+    idle = idle_share(worker, samples)
     worker.tell({"word": "go home"})
     while not worker.gone:
         worker.listen()
     worker.close()
     answer = worker.record.message_seconds / N_CHUNKS
-    return {"hand": median(hand), "look": median(look), "collect": median(collect), "answer": answer}
+    return {"hand": median(hand), "look": median(look), "collect": median(collect), "answer": answer, "idle": idle}
+
+
+def idle_share(worker: RemoteWorker, samples: Audio) -> float:
+    """The share of a core that a worker takes which nobody gives any work."""
+    before = cpu_seconds(worker, samples)
+    time.sleep(IDLE_SECONDS)
+    return (cpu_seconds(worker, samples) - before) / IDLE_SECONDS
+
+
+def cpu_seconds(worker: RemoteWorker, samples: Audio) -> float:
+    """What a chunk's answer says of it."""
+    worker.hand(Chunk(N_CHUNKS, samples))
+    while (result := worker.collect()) is None:
+        pass
+    return float(result.stems[0, 0, 0])
 
 
 def main() -> None:
@@ -73,9 +94,9 @@ def main() -> None:
     comm = connect()
     separator = Null(load_separator(model, slices=int(slices) if slices else None))
     if comm.rank == 0:
-        path.write_text(json.dumps(measure(RemoteWorker(comm, 1), separator, model)))
+        path.write_text(json.dumps(measure(RemoteWorker(comm, 1), separator)))
     else:
-        follow(comm, lambda: None, lambda order: separator)
+        follow(comm, lambda: None, lambda order, model: separator)
     leave(comm, 0)
 
 

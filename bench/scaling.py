@@ -43,7 +43,7 @@ def main() -> None:
     if options.before:
         rows, costs = read_before(options.before)
     else:
-        costs = {model: measure_costs(model, 30.0) for model in models} | live_costs() if options.page else {}
+        costs = {model: measure_costs(model, 180.0) for model in models} | live_costs() if options.page else {}
         if options.quick:
             rows = measure(ScalingOptions(models[:1], RANKS[:2], seconds=20.0, repeats=2))
         else:

@@ -25,10 +25,9 @@ def costs(cluster: ModuleType, **others: float):
     return cluster.Costs(**{"compute": 0.1, **nothing, "chunk_bytes": 1e6, "stems_bytes": 4e5, **others})
 
 
-def test_one_rank_does_one_thing_after_the_other_but_for_its_thread(cluster: ModuleType) -> None:
+def test_one_rank_reads_and_writes_while_its_thread_computes(cluster: ModuleType) -> None:
     alone = cluster.simulate(costs(cluster, read=0.01, write=0.02, end=0.5), cluster.Job(1, 20))
-    # While a chunk is computed the one before is written; the next is read when the thread is free.
-    assert alone.seconds == pytest.approx(20 * 0.11 + 0.02 + 0.5, abs=0.02)
+    assert alone.seconds == pytest.approx(0.01 + 20 * 0.1 + 0.02 + 0.5, abs=0.005)
 
 
 @pytest.mark.parametrize("n_ranks", [2, 5, 20])
@@ -63,20 +62,13 @@ def test_ranks_share_the_cores_there_are(cluster: ModuleType, n_ranks: int) -> N
     assert crowded.seconds == pytest.approx(1.5 * 400 * 0.1 / 2, rel=0.03)
 
 
-def test_what_may_wait_for_its_turn_limits_what_is_under_way(cluster: ModuleType) -> None:
-    """Where only one chunk more than there are ranks may be out, who is done waits for rank 0 to look."""
-    tight = cluster.simulate(costs(cluster), cluster.Job(8, 400, held_bytes=0))
-    wide = cluster.simulate(costs(cluster), cluster.Job(8, 400, held_bytes=1e12))
-    assert 1.1 * wide.seconds < tight.seconds < 1.5 * wide.seconds
-
-
 def test_a_live_chunk_is_as_late_as_its_way_there_and_back(cluster: ModuleType) -> None:
     network = cluster.Network("net", latency=0.002, bytes_per_second=1e9)
     parts = costs(cluster, read=0.001, hand=0.001, collect=0.001, write=0.001, answer=0.001)
     late = cluster.simulate(parts, cluster.Job(2, 50, network, period=0.3)).chunk_seconds
     shortest = 0.1 + 0.005 + 2 * 0.002 + (1e6 + 4e5) / 1e9
-    # Rank 0 and the worker look every 2 ms.
-    assert all(shortest <= seconds <= shortest + 3 * 0.002 for seconds in late)
+    # Rank 0 looks every 2 ms, the worker after 2.5 % of its wait on average.
+    assert all(shortest <= seconds <= shortest + 3 * 0.002 + 0.025 * 0.3 for seconds in late)
 
 
 def test_a_live_input_too_fast_for_the_ranks_falls_behind(cluster: ModuleType) -> None:
