@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import sys
 import threading
@@ -183,9 +184,15 @@ def test_meters_rise_at_once_and_fall_by_20_db_in_a_second_and_a_half() -> None:
 
 
 def test_the_interpreter_is_left_as_it_was() -> None:
-    before = gc.isenabled(), gc.get_freeze_count(), sys.getswitchinterval(), threading.active_count()
+    before = state()
     with undisturbed():
         assert not gc.isenabled()
         assert gc.get_freeze_count() > 1000
         assert sys.getswitchinterval() < before[2]
-    assert (gc.isenabled(), gc.get_freeze_count(), sys.getswitchinterval(), threading.active_count()) == before
+    assert state() == before
+
+
+def state() -> tuple[object, ...]:
+    """What a session changes of the interpreter and of this thread."""
+    scheduling = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    return gc.isenabled(), gc.get_freeze_count(), sys.getswitchinterval(), threading.active_count(), *scheduling
