@@ -128,9 +128,9 @@ def page(
         f"costs that are measured one by one. For {SHIPPED}, in ms: "
         + ", ".join(f"{name} {value:.3g}" for name, value in each_ms.items())
         + f"; where all cores are busy everything takes {own.crowding:.2f} times as long, where ranks take turns on "
-        f"them {own.switching:.2f} times as long again; an idle rank takes {100 * own.idle:.1f} % of a core; the messages "
-        f"of a chunk are {own.chunk_bytes / 1e6:.2f} MB there and {own.stems_bytes / 1e6:.2f} MB back. Scaled to what one "
-        f"process took, it is off by {worst:.0f} % at most.\n\n" + markdown(checked),
+        f"them {own.switching:.2f} times as long again; an idle rank takes {100 * own.idle:.1f} % of a core; the "
+        f"messages of a chunk are {own.chunk_bytes / 1e6:.2f} MB there and {own.stems_bytes / 1e6:.2f} MB back. Scaled "
+        f"to what one process took, it is off by {worst:.0f} % at most.\n\n" + markdown(checked),
         f"## Beyond this machine\n\nWith a core for each rank. Rank 0 spends {1e3 * rank_0:.2f} ms on a chunk that "
         f"takes {1e3 * own.compute:.1f} ms to compute: some {own.compute / rank_0:.0f} ranks keep it busy, and it "
         "looks at each of them again and again, so that more make the job slower. The network is not the limit. Many "
