@@ -31,7 +31,7 @@ from rtsep.timbrenet.model import TimbreModel, load_timbrenet
 from rtsep.training.timbre_data import analyze_stems
 from rtsep.types import F32
 
-DEFAULT = "timbrenet-4stems"
+DEFAULT = "timbrenet-quartet"
 PEERS = ("torch", "onnxruntime")
 
 
