@@ -1,6 +1,7 @@
 # make setup   the virtual environment .venv, with everything for the demo, the tests and the benches
 # make demo    separates the bundled song and prints the report and how near the stems are to the real ones
 # make test    ruff, mypy, pytest
+# make mpich   the tests under mpirun once more, with MPICH in place of Open MPI: same stems
 # make bench   every bench/*.py; writes bench/RESULTS.md
 #
 # Each does the set-up that it needs, once. Another Python: make PYTHON=/path/to/python3.12 setup
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constrain
 DEMO := demo/song.flac --out demo/out --overwrite --truth demo/stems
 NEEDS := pyproject.toml constraints.txt setup/mpi_defaults.sh
 
-.PHONY: help setup demo test bench
+.PHONY: help setup demo test mpich bench
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +28,9 @@ test: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+mpich: .venv/mpich.stamp
+	.venv/mpich/bin/python -m pytest tests/test_mpi.py -k "same and not 16"
 
 bench: .venv/bench.stamp
 	$(BIN)/python bench/run_all.py
@@ -49,6 +53,15 @@ bench: .venv/bench.stamp
 	@# torch without CUDA is a tenth of the size; where its index cannot be reached, pip finds another.
 	@$(PIP) --retries 0 --no-deps torch --extra-index-url https://download.pytorch.org/whl/cpu
 	@$(PIP) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+# An environment of its own for MPICH and mpi4py, which takes the first MPI beside it; all else is that of .venv.
+.venv/mpich.stamp: .venv/dev.stamp
+	@echo "Adding MPICH, in .venv/mpich ..."
+	@$(BIN)/python -m venv .venv/mpich
+	@.venv/mpich/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt mpi4py mpich
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir({!r})".format(sysconfig.get_path("purelib")))' \
+	  > "$$(.venv/mpich/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/rtsep.pth"
 	@touch $@
 
 # nsgt comes as source that needs NumPy to be there: it is, and pip may use it without isolation.

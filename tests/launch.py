@@ -97,6 +97,10 @@ class Launched:
         # Open MPI ends what it says with a zero byte at times.
         return Finished(self._process.returncode, stdout, stderr.strip("\0"), ended - self._started)
 
+    def code(self, seconds: float = 60) -> int:
+        """The exit code, waited for; other processes may still be there."""
+        return self._process.wait(seconds)
+
     def wait_until_alone(self, seconds: float = 5) -> None:
         """Wait until no process of the session is left."""
         deadline = time.monotonic() + seconds

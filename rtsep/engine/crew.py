@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -32,9 +33,10 @@ STALL_SECONDS = 5.0
 _READY_SECONDS = 10.0
 _READY_SHARE = 4.0  # of the time that rank 0 took itself, which grows with the ranks that share its cores
 _IMPORT_SECONDS = 30.0
+_BYE_SECONDS = 10.0
 _WAKE_SECONDS = 2.0
 _FAREWELL_SECONDS = 0.5
-_LAUNCHER_SECONDS = 2.0
+_LAUNCHER_SECONDS = 1
 _NAP_SECONDS = 0.002
 
 
@@ -96,7 +98,7 @@ class Crew:
         for worker in self._remote:
             worker.tell({"word": "go home"})
         at_work = all(worker.ready or worker.lost for worker in self._remote) or survives_deaths()
-        patience = self._engine.patience if self._engine and at_work else _IMPORT_SECONDS
+        patience = max(_BYE_SECONDS, self._engine.patience) if self._engine and at_work else _IMPORT_SECONDS
         self._await_farewells(patience, lambda: [worker for worker in self.left_behind if not worker.stalled])
         for worker in self.left_behind:
             worker.stalled = True
@@ -143,17 +145,11 @@ def lead_ranks(lead: Callable[[Crew], int]) -> NoReturn:
 def _end_launcher_later() -> None:
     """See that the launcher ends too: of a host that is cut off it hears nothing, and would wait for it.
 
-    Its second SIGTERM makes Open MPI's end without. That takes a process of its own, as MPI's abort ends this one.
+    Open MPI's ends without at one of the next SIGTERMs, which another process has to send: MPI's abort ends this one.
     """
-    launcher = os.getppid()
-    if os.fork():
-        return
-    os.setsid()
-    for _ in range(2):
-        time.sleep(_LAUNCHER_SECONDS)
-        with suppress(ProcessLookupError):
-            os.kill(launcher, signal.SIGTERM)
-    os._exit(0)
+    often = f"for _ in 1 2 3 4 5 6; do sleep {_LAUNCHER_SECONDS}; kill -TERM {os.getppid()} || exit; done"
+    nowhere = subprocess.DEVNULL
+    subprocess.Popen(["sh", "-c", often], start_new_session=True, stdin=nowhere, stdout=nowhere, stderr=nowhere)
 
 
 def follow_ranks(prepare: Callable[[], None], load: Load) -> NoReturn:
