@@ -33,7 +33,7 @@ def main() -> None:
     parser = bench_parser(__doc__)
     add_plot_option(parser, "speed-up, efficiency and idle share")
     parser.add_argument("--model", action="append", help="only this model; may come several times")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each; medians are told")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each; medians are told")
     parser.add_argument(
         "--page", type=Path, metavar="FILE.md", help="also measure what chunks cost, and write the page"
     )
