@@ -111,7 +111,7 @@ def test_a_rank_that_stops_is_routed_around_and_one_that_wakes_up_goes_on(
         launched.signal(signal.SIGSTOP, ranks[2])
         time.sleep(1.5)
         launched.signal(signal.SIGCONT, ranks[2])
-        finished = launched.finish(seconds=15)
+        finished = launched.finish(seconds=30)
     assert (finished.code, finished.stderr) == (0, "")
     assert json.loads(out.with_suffix(".json").read_text()) == ["", "stalled", "", ""]
     np.testing.assert_array_equal(np.load(out), stems_of_one_process)

@@ -165,7 +165,10 @@ def test_interrupt_leaves_nothing(tmp_path: Path) -> None:
         process.stdout.readline()
         assert len(all_below(tmp_path)) == 3
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        try:
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert errors.rstrip().endswith(b"KeyboardInterrupt")
     assert all_below(tmp_path) == set()
 
