@@ -285,7 +285,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _refuse(f"{error.format_message().rstrip('.')}; see --help", led)
     if led and not callable(task):
         _dismiss(task)
-    sys.exit(guarded(task) if callable(task) else task)
+    code = guarded(task) if callable(task) else task
+    # A launcher ends the job at the first bad exit code, maybe before rank 0 has told why.
+    sys.exit(code if world_rank() == 0 else 0)
 
 
 def _dismiss(code: int) -> NoReturn:
