@@ -7,31 +7,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from rtsep.cli_live import bench_latency, devices, live
-from rtsep.commands.console import REFUSED, guarded, warn
+from rtsep.cli_train import data, train
+from rtsep.commands.console import REFUSED, Task, guarded, warn
 from rtsep.engine.process import heed_signals, use_one_thread, world_rank, world_size
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
 bench = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Measure this machine.")
-train = typer.Typer(
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Make a model from recordings; under mpirun on all ranks.",
-)
 models = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(models, name="models")
 app.add_typer(bench, name="bench")
 app.add_typer(train, name="train")
-data = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, help="Make recordings to train with.")
 app.add_typer(data, name="data")
-
-Task = Callable[[], int]
 
 _LED = ("run", "live")  # under a launcher rank 0 alone reads their options
 
@@ -161,110 +154,6 @@ def scaling(
             models, parse_ranks(ranks), song, repeats=max(1, repeats), launcher=launcher, cores=cores
         )
         return bench_scaling(chosen, json, plot)
-
-    return task
-
-
-Recipe = Annotated[Path, typer.Argument(help="A TOML file as in recipes/.")]
-Data = Annotated[Path, typer.Option(help="Folder with the recordings that the recipe names.")]
-Out = Annotated[Path, typer.Option(help="The file to write, ending in .safetensors.")]
-Run = Annotated[Path | None, typer.Option(help="Folder for states and curves: training that was stopped goes on.")]
-
-
-@train.command()
-def sparse(recipe: Recipe, data: Data, out: Out, run: Run = None) -> Task:
-    """Learn a dictionary and its decoder: a whole model."""
-
-    def task() -> int:
-        from rtsep.commands.train import TrainOptions, train_sparse
-
-        return train_sparse(TrainOptions(recipe, data, out, run))
-
-    return task
-
-
-@train.command()
-def dictionary(recipe: Recipe, data: Data, out: Out, run: Run = None) -> Task:
-    """Learn a dictionary alone."""
-
-    def task() -> int:
-        from rtsep.commands.train import TrainOptions, train_dictionary
-
-        return train_dictionary(TrainOptions(recipe, data, out, run))
-
-    return task
-
-
-@train.command()
-def decoder(
-    recipe: Recipe,
-    data: Data,
-    dictionary: Annotated[Path, typer.Option(help="What `rtsep train dictionary` wrote.")],
-    out: Out,
-    run: Run = None,
-) -> Task:
-    """Make a model of a dictionary that was learned before."""
-
-    def task() -> int:
-        from rtsep.commands.train import TrainOptions, train_decoder
-
-        return train_decoder(TrainOptions(recipe, data, out, run), dictionary)
-
-    return task
-
-
-@train.command()
-def timbrenet(
-    recipe: Recipe,
-    data: Data,
-    out: Out,
-    run: Run = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where torch computes.")] = "cpu",
-) -> Task:
-    """Train a causal mask network; by one process, with torch."""
-
-    def task() -> int:
-        from rtsep.commands.train import TrainOptions
-        from rtsep.commands.train_timbrenet import train_timbrenet
-
-        return train_timbrenet(TrainOptions(recipe, data, out, run), device)
-
-    return task
-
-
-@data.command("render")
-def data_render(
-    midi: Annotated[Path, typer.Option(help="Folder with Groove MIDI and POP909.")],
-    out: Annotated[Path, typer.Option(help="Folder for the songs.")],
-    songs: Annotated[int, typer.Option(help="How many there shall be.")] = 60,
-    seconds: Annotated[float, typer.Option(help="Length of each.")] = 60.0,
-    seed: Annotated[int, typer.Option(help="The same seed, the same songs.")] = 0,
-    processes: Annotated[int | None, typer.Option(help="All cores if not given.")] = None,
-) -> Task:
-    """Render songs without voices from MIDI; those that are there already are kept."""
-
-    def task() -> int:
-        from rtsep.commands.render import render
-
-        return render(midi, out, songs, seconds, seed, processes)
-
-    return task
-
-
-@data.command("quartet")
-def data_quartet(
-    notes: Annotated[Path, typer.Option(help="Folder of {violin,clarinet,saxophone,bassoon}/ with single notes.")],
-    out: Annotated[Path, typer.Option(help="Folder for the chorales.")],
-    chorales: Annotated[int, typer.Option(help="How many to learn from; an eighth as many are held out.")] = 308,
-    seed: Annotated[int, typer.Option(help="The same seed, the same chorales, notes and players.")] = 0,
-    processes: Annotated[int | None, typer.Option(help="All cores if not given.")] = None,
-) -> Task:
-    """Render Bach's chorales from recordings of single notes; those that are there already are kept."""
-
-    def task() -> int:
-        from rtsep.commands.quartet import quartet
-
-        return quartet(notes, out, chorales, seed, processes)
 
     return task
 

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-Task = Callable[[], int]
+from rtsep.commands.console import Task
 
 
 def live(

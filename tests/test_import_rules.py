@@ -30,7 +30,7 @@ LAYERS = (
     {"album", "run_report", "live"},
     {"album_report"},
     {"commands"},
-    {"cli_live"},
+    {"cli_live", "cli_train"},
     {"cli"},
 )
 DOORS = {

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 REFUSED = 2
+Task = Callable[[], int]  # a command, its options read; returns the exit code
 
 
-def guarded(task: Callable[[], int]) -> int:
+def guarded(task: Task) -> int:
     """The exit code of `task`; of an RtsepError or an interruption, which is told in one line."""
     try:
         return task()
