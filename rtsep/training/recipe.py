@@ -72,21 +72,20 @@ def read_toml(path: Path, make: Callable[[str, dict[str, Any]], T]) -> T:
 
 
 def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
-    data, frontend, code, decode = table["data"], dict(table["frontend"]), table["dictionary"], table["decoder"]
+    data, code, decode = table["data"], table["dictionary"], table["decoder"]
     # `data.solo` is short for sets of that kind.
     sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
     if (epochs := int(decode.get("epochs", 0))) < 0:
         raise ValueError(f"decoder epochs {epochs}")
-    kind, layout = frontend.pop("kind"), BandLayout(SAMPLE_RATE, **frontend.pop("bands", {}))
     return SparseRecipe(
         text=text,
         seed=int(table["seed"]),
         songs=data["songs"],
         held_out=tuple(data["held_out"]),
         datasets=tuple(dataset(**options) for options in sets),
-        remix=_remix(**table.get("remix", {})),
+        remix=remix_of(table),
         mixtures=int(data["mixtures"]),
-        spec=FrontEndSpec(kind, layout, frontend),
+        spec=spec_of(table),
         atoms=int(code["atoms"]),
         patch_columns=int(code["patch_columns"]),
         compression=float(code["compression"]),
@@ -101,5 +100,13 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
     )
 
 
-def _remix(chain: dict[str, float] | None = None, **options: Any) -> Remix:
-    return Remix(**options, chain=Chain(**(chain or {})))
+def remix_of(table: dict[str, Any]) -> Remix:
+    """How a recipe's mixtures are drawn: its table `remix`, and in that `chain`."""
+    remix = dict(table.get("remix", {}))
+    return Remix(**remix | {"chain": Chain(**remix.get("chain", {}))})
+
+
+def spec_of(table: dict[str, Any]) -> FrontEndSpec:
+    """A recipe's front end: its table `frontend`, and in that `bands`."""
+    options = dict(table["frontend"])
+    return FrontEndSpec(options.pop("kind"), BandLayout(SAMPLE_RATE, **options.pop("bands", {})), options)

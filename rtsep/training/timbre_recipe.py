@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rtsep.errors import OptionError
-from rtsep.frontend.bands import BandLayout
 from rtsep.model_file import FrontEndSpec
 from rtsep.timbrenet.layers import Sizes
 from rtsep.training.augment import Mixer, Remix
-from rtsep.training.chain import Chain
 from rtsep.training.datasets import Dataset, SongFolder, dataset
-from rtsep.training.recipe import SAMPLE_RATE, read_toml
+from rtsep.training.recipe import SAMPLE_RATE, read_toml, remix_of, spec_of
 from rtsep.training.sources import Source
 from rtsep.types import STEMS
 
@@ -102,14 +100,11 @@ def read_timbre_recipe(path: Path) -> TimbreRecipe:
 
 
 def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
-    data, frontend, network = table["data"], dict(table["frontend"]), dict(table["network"])
-    kind, layout = frontend.pop("kind"), BandLayout(SAMPLE_RATE, **frontend.pop("bands", {}))
-    remix = dict(table.get("remix", {}))
+    data, network, remix = table["data"], dict(table["network"]), remix_of(table)
     if not data["validation"]:
         raise ValueError("validation: one song at least")
     stems = tuple(data.get("stems", STEMS))
-    remixing = Remix(**remix | {"chain": Chain(**remix.get("chain", {}))})
-    if missing := set(stems) - set(remixing.level_db):
+    if missing := set(stems) - set(remix.level_db):
         raise ValueError(f"remix.level_db: {min(missing)} is not there; all of {', '.join(stems)} need a level")
     return TimbreRecipe(
         text=text,
@@ -119,8 +114,8 @@ def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
         held_out=tuple(data["held_out"]),
         validation=tuple(data["validation"]),
         datasets=tuple(dataset(**options) for options in data.get("set", [])),
-        remix=remixing,
-        spec=FrontEndSpec(kind, layout, frontend),
+        remix=remix,
+        spec=spec_of(table),
         sizes=Sizes(**network | {"dilations": tuple(network["dilations"])}),
         schedule=Schedule(**table["training"]),
     )
