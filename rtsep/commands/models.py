@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rtsep import dictionary_file
+from rtsep import dictionary_file, model_file
 from rtsep.atom_sheet import AtomSheet, draw_sheet, sheet_of_dictionary, sheet_of_model
 from rtsep.dictionary_file import load_dictionary
 from rtsep.errors import OptionError
@@ -30,6 +30,9 @@ def show_model(name: str, out: Path | None) -> int:
 
 def _sheet(name: str) -> AtomSheet:
     path = model_path(name)
-    if read_header(path).get("kind") == dictionary_file.KIND:
+    kind = read_header(path).get("kind")
+    if kind == dictionary_file.KIND:
         return sheet_of_dictionary(path.stem, load_dictionary(path))
+    if kind != model_file.KIND:
+        raise OptionError(f"{name} is of kind {kind!r}, which has no atoms: name a sparse model or a dictionary")
     return sheet_of_model(path.stem, load_model(name))
