@@ -23,7 +23,9 @@ class SparseSeparator:
     """Band spectra, sparse codes, linear decoder, ratio masks, the mixture's phase.
 
     The bits of a slice depend neither on the chunk's length nor on the rank that computes it. Level does not matter:
-    codes are those of unit-norm patches.
+    codes are those of unit-norm patches. The energies of a chunk's last slices are kept: where the next chunk's past is
+    what that one brought, as in any stream on one process, they are not computed again. They would come to the same
+    bits. An object serves one call at a time.
     """
 
     def __init__(self, model: SparseModel, solver: Solver = "cd", slices: int | None = None) -> None:
@@ -36,6 +38,7 @@ class SparseSeparator:
         self._coder = SparseCoder(model.dictionary, model.whitening, model.sparsity, solver)
         slices = slices or max(1, _CHUNK_SAMPLES // self._frontend.hop)
         self.shape = chunk_shape(self._frontend, self._grid.context_slices, slices)
+        self._kept: tuple[Audio, list[F32]] | None = None
 
     def separate(self, chunk: Audio) -> Stems:
         """Stems `(n_stems, shape.output_length, n_channels)` of a chunk `(shape.input_length, n_channels)`.
@@ -43,24 +46,33 @@ class SparseSeparator:
         They are windowed for the overlap-add and add up to the windowed chunk. Raises OptionError for another length.
         """
         shape = self.shape
-        coefficients, patches = self._listen(cut_slices(chunk, shape))
+        coefficients, patches = self._listen(chunk)
         stems = np.zeros((len(self.stems), shape.output_length, chunk.shape[1]), np.float32)
         for s, masks in enumerate(self._masks(patches)):
             masked = self._frontend.apply_gains(coefficients[s], masks)
             stems[:, s * shape.hop : s * shape.hop + shape.slice_output] += self._frontend.synthesize(masked)
         return stems
 
-    def _listen(self, slices: F32) -> tuple[list[C64], F32]:
+    def _listen(self, chunk: Audio) -> tuple[list[C64], F32]:
         """Coefficients of the slices to be separated, and their patches of energy, slice by slice."""
-        columns = Columns(self._grid, slices.shape[2], self._frontend.n_bands)
+        shape = self.shape
+        slices = cut_slices(chunk, shape)
+        power = self._known_power(chunk)
         coefficients: list[C64] = []
-        patches: list[F32] = []
-        for start in range(0, len(slices), SLICES_TOGETHER):
+        for start in range(len(power), len(slices), SLICES_TOGETHER):
             some = self._frontend.analyze(slices[start : start + SLICES_TOGETHER])
             coefficients.extend(some)
-            patches.extend(columns.push(power) for power in self._frontend.band_power(some))
-        n_past = self.shape.context_slices
-        return coefficients[n_past:], np.stack(patches[n_past:])
+            power.extend(self._frontend.band_power(some))
+        self._kept = chunk[shape.advance :][: shape.heard_before].copy(), power[shape.slices :]
+        columns = Columns(self._grid, chunk.shape[1], self._frontend.n_bands)
+        patches = [columns.push(energy) for energy in power]
+        return coefficients[-shape.slices :], np.stack(patches[shape.context_slices :])
+
+    def _known_power(self, chunk: Audio) -> list[F32]:
+        """The energies of the context slices if the chunk before heard them, else nothing."""
+        if self._kept and np.array_equal(self._kept[0], chunk[: self.shape.heard_before]):
+            return list(self._kept[1])
+        return []
 
     def _masks(self, patches: F32) -> F32:
         """Masks `(n_slices, n_stems, n_channels, n_bands, n_columns)` from patches of energy.

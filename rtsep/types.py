@@ -56,6 +56,11 @@ class ChunkShape:
         return self.context_slices * self.hop + self.slice_length - self.slice_output
 
     @property
+    def heard_before(self) -> int:
+        """Samples at the head of a chunk that its context slices hear: their windows are zero after these."""
+        return self.context - self.hop + self.latency
+
+    @property
     def output_length(self) -> int:
         """Samples of stems that a chunk yields; the last `slice_output - hop` overlap the next chunk."""
         return (self.slices - 1) * self.hop + self.slice_output

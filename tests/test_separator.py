@@ -60,6 +60,15 @@ def test_same_samples_same_stems_whatever_was_separated_before(separator, music)
     assert np.array_equal(separator.separate(chunk.copy()), first)
 
 
+def test_a_chunk_after_another_has_the_bits_that_it_has_alone(separator, music):
+    stream, alone = cut_to(separator, 2), cut_to(separator, 2)
+    shape = stream.shape
+    for start in (0, shape.advance, 2 * shape.advance, 4 * shape.advance):
+        chunk = music[start : start + shape.input_length]
+        alone.separate(np.flip(chunk))
+        assert np.array_equal(stream.separate(chunk), alone.separate(chunk))
+
+
 @pytest.mark.parametrize("slices", [1, 3])
 def test_stems_do_not_depend_on_the_length_of_the_chunks(separator, music, slices):
     short = cut_to(separator, slices)

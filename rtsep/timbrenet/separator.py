@@ -52,17 +52,12 @@ class TimbreSeparator:
                 if filters is not None:
                     filtered = frontend.synthesize(frontend.apply_gains(coefficients[s], filters))
                     stems[:, at * shape.hop : at * shape.hop + shape.slice_output] += filtered
-        self._kept = chunk[shape.advance :][: self._n_known].copy(), stream
+        self._kept = chunk[shape.advance :][: shape.heard_before].copy(), stream
         return stems
 
     def _begin(self, chunk: Audio) -> tuple[int, TimbreStream]:
         """The first slice that has to be computed, and the state of the network before it."""
         kept, self._kept = self._kept, None  # what fails leaves no state behind
-        if kept and np.array_equal(kept[0], chunk[: self._n_known]):
+        if kept and np.array_equal(kept[0], chunk[: self.shape.heard_before]):
             return self.shape.context_slices, kept[1]
         return 0, TimbreStream(self.model.sizes, self.model.weights, chunk.shape[1])
-
-    @property
-    def _n_known(self) -> int:
-        """Samples at the head of a chunk that its context slices hear: their windows are zero after these."""
-        return self.shape.context - self.shape.hop + self.shape.latency
