@@ -19,13 +19,8 @@ def follow(command: str) -> NoReturn:
 
 
 def _import_separator() -> None:
-    """Import what separating takes, and have numba import the rest of itself, which it does before its first kernel."""
-    from numba.core.registry import cpu_target
-
+    """Import what separating takes."""
     import rtsep.separator  # noqa: F401
-
-    cpu_target.typing_context.refresh()
-    cpu_target.target_context.refresh()
 
 
 def _load(order: Order, model: bytes) -> Separator:
