@@ -31,6 +31,7 @@ LAYERS = (
     {"album_report"},
     {"commands"},
     {"cli_live", "cli_train"},
+    {"cli_commands"},
     {"cli"},
 )
 DOORS = {
