@@ -121,6 +121,7 @@ def test_the_report_has_what_was_played(tmp_path: Path, model: Path) -> None:
     ordered = [report["compute_ms"][name] for name in ("p50", "p95", "p99", "p99.9", "max")]
     assert ordered == sorted(ordered)
     assert report["chunks"] >= 11
+    assert 0 < report["callback_ms"]["p50"] <= report["callback_ms"]["max"]
     assert report["misses"] == 0
     assert set(report["peak_dbfs"]) == set(STEMS)
     assert 0 < report["cpu"] < 3
@@ -148,6 +149,7 @@ def test_an_interruption_ends_it_well_and_keeps_the_recording(tmp_path: Path, mo
         (("--duration", "0"), "duration 0 s"),
         (("--hear", "flute"), "stem flute"),
         (("--rate", "48000"), "leave out --input"),
+        (("--slices", "100000"), "give fewer --slices"),
         (("--model", "nix"), "nix"),
         (("--record", "song.wav"), "Not a directory"),
     ],

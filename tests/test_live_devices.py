@@ -110,7 +110,7 @@ def test_impulses_over_a_cable_take_as_long_as_is_declared(tmp_path: Path, model
 
 
 def test_when_the_device_goes_away_the_recording_is_kept(tmp_path: Path, model: Path) -> None:
-    options = ("--model", model, "--record", tmp_path / "stems", "--quiet")
+    options = ("--model", model, "--record", tmp_path / "stems", "--report", tmp_path / "report.json", "--quiet")
     with jack_server() as server, Launched(*LIVE, *options) as live:
         live.wait_for(lambda: "PortAudio" in clients())
         time.sleep(2)
@@ -121,6 +121,7 @@ def test_when_the_device_goes_away_the_recording_is_kept(tmp_path: Path, model: 
     lengths = {len(read_song(path)) for path in (tmp_path / "stems").glob("take-1/*.flac")}
     assert len(lengths) == 1
     assert min(lengths) > RATE
+    assert json.loads((tmp_path / "report.json").read_text())["takes"][0]["error"] == ""
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from rtsep.errors import OptionError
 from rtsep.live.desk import make_desk, weights
 from rtsep.live.duplex import Duplex
 from rtsep.live.mixer import Mixer
-from rtsep.live.plan import LivePlan, make_plan
+from rtsep.live.plan import LEAST_DEADLINE_SECONDS, LivePlan, make_plan
 from rtsep.types import Audio, ChunkShape
 
 PLAN = LivePlan(
@@ -130,7 +130,9 @@ def test_the_parts_of_the_delay_are_those_of_the_chunks() -> None:
     assert (plan.algorithmic, plan.chunking, plan.resampling) == (896, 3 * 512, 0)
     assert plan.delay == 896 + 3 * 512 + plan.reserve * 256
     assert plan.fade == 220
-    assert SHAPE.advance / 2 <= plan.deadline < SHAPE.advance / 2 + 256
+    assert LEAST_DEADLINE_SECONDS * 44100 <= plan.deadline < LEAST_DEADLINE_SECONDS * 44100 + 256
+    longer = replace(SHAPE, slices=8)
+    assert longer.advance / 2 <= make_plan(longer, 44100, 44100, 2, 256).deadline < longer.advance / 2 + 256
 
 
 def test_at_another_rate_the_parts_last_as_long_and_the_resamplers_add_theirs() -> None:
@@ -147,7 +149,8 @@ def test_ranks_that_take_turns_have_longer_and_the_stream_waits_for_them() -> No
 
 
 @pytest.mark.parametrize(
-    ("block", "reserve", "told"), [(8, 4, "block 8"), (9000, 2, "block 9000"), (256, 1, "reserve 1")]
+    ("block", "reserve", "told"),
+    [(8, 4, "block 8"), (9000, 2, "block 9000"), (256, 1, "reserve 1"), (256, 10**8, "30 s late at most; give fewer")],
 )
 def test_a_plan_that_cannot_be_is_refused(block: int, reserve: int, told: str) -> None:
     with pytest.raises(OptionError, match=told):

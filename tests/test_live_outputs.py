@@ -22,7 +22,7 @@ import rtsep as package
 from rtsep.errors import DeviceError, OptionError
 from rtsep.io.audio_device import Device
 from rtsep.live.desk import make_desk
-from rtsep.live.ends import Ends, stems_apart
+from rtsep.live.ends import NONE, Ends, find_ends, stems_apart
 from rtsep.live.midi import change_by, faders, list_midi_inputs, volume_db
 from rtsep.live.steering import Changes
 from rtsep.separator import load_separator
@@ -129,6 +129,12 @@ def test_volume_on_a_stems_channel_is_its_gain_and_all_else_is_not() -> None:
         mido.Message("note_on", channel=0, note=7),
     ):
         assert change_by(other, 4) is None
+
+
+@pytest.mark.parametrize("rate", [0, -1, 200_000])
+def test_a_rate_that_cannot_be_is_refused_before_devices_are_asked(rate: int) -> None:
+    with pytest.raises(OptionError, match=f"rate {rate}: it must be 8000 to 192000 Hz; "):
+        find_ends(None, None, NONE, None, rate)
 
 
 def test_stems_apart_need_as_many_outputs() -> None:

@@ -176,9 +176,9 @@ def explain(error: Exception, rate: int) -> str:
     """Why PortAudio cannot open a stream of `rate` Hz, with a cure for the few things that have one of their own."""
     reason, code = (*error.args, "", 0)[:2]
     if code == _INVALID_RATE:
-        return f"cannot do {rate} Hz; give another --rate, or another device"
+        return f"cannot do {rate} Hz; give another --rate, or a converted --input-file, or choose another device"
     if code == _INVALID_CHANNELS:
-        return "has fewer channels than asked for; give fewer --channels"
+        return "has fewer channels than asked for; give fewer --channels, or mix the --input-file down"
     if code == _UNAVAILABLE:
         return "is busy or gone; end the program that holds it, or choose another"
     told = str(reason).removeprefix("Error opening Stream: ")

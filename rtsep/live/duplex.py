@@ -1,4 +1,8 @@
-"""What the audio callback does: it copies from and to rings, mixes, and bridges what comes too late."""
+"""What the audio callback does: it copies from and to rings, mixes, and bridges what comes too late.
+
+It waits for no one and allocates no array. All that is computed in it is the mix, a weighted sum of the stems by one
+compiled loop (`kernels.mix`): mixed by the worker, a fader would be heard later by the whole reserve.
+"""
 
 from __future__ import annotations
 

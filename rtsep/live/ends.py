@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from rtsep.errors import OptionError
 from rtsep.io.audio_device import Device, find_device
-from rtsep.io.audio_file import MAX_CHANNELS, AudioReader
+from rtsep.io.audio_file import MAX_CHANNELS, SAMPLE_RATES, AudioReader
 from rtsep.io.names import printable
 
 NONE = "none"
@@ -52,10 +52,12 @@ def find_ends(
     A song brings its own rate and channels; a device has its own rate, and two channels of it are used if there are as
     many. Raises DeviceError, and OptionError for what contradicts itself.
     """
-    if song and (wanted_input or channels or rate):
+    if song and any(asked is not None for asked in (wanted_input, channels, rate)):
         raise OptionError("--input-file brings sound, rate and channels; leave out --input, --channels and --rate")
     if channels is not None and not 1 <= channels <= MAX_CHANNELS:
         raise OptionError(f"channels {channels}: it must be 1 to {MAX_CHANNELS}; most devices have 2")
+    if rate is not None and not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
+        raise OptionError(f"rate {rate}: it must be {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz; most devices do 44100")
     output = None if wanted_output == NONE else find_device(wanted_output, "output")
     if song:
         n_channels = song.info.n_channels

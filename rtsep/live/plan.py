@@ -11,6 +11,9 @@ from rtsep.types import ChunkShape
 
 FADE_SECONDS = 0.005
 BLOCKS = (16, 8192)
+# A machine that does nothing else hesitates for up to some 25 ms now and then; less can be asked for by --reserve.
+LEAST_DEADLINE_SECONDS = 0.035
+_LONGEST_DELAY_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,10 @@ def make_plan(
 ) -> LivePlan:
     """Lay out a stream at `rate` Hz in blocks of `block` samples for a separator's chunks.
 
-    `reserve` in blocks, if not given, sets the deadline to half the time from one chunk to the next, or a little more.
-    Where `n_computing` ranks take turns, each may compute for as many chunks' time, and the stream waits so long.
-    Raises OptionError for a block or a reserve that cannot be.
+    `reserve` in blocks, if not given, sets the deadline to half the time from one chunk to the next, or to
+    LEAST_DEADLINE_SECONDS where that is more, or a little beyond. Where `n_computing` ranks take turns, each may
+    compute for as many chunks' time, and the stream waits so long. Raises OptionError for a block, a reserve or chunks
+    that cannot be.
     """
     if not BLOCKS[0] <= block <= BLOCKS[1]:
         raise OptionError(f"block {block}: it must be {BLOCKS[0]} to {BLOCKS[1]} samples; 256 suits most devices")
@@ -79,11 +83,12 @@ def make_plan(
     least = 1 + ceil((round(FADE_SECONDS * rate) + 1) / block)
     chosen = reserve
     if chosen is None:
-        chosen = 1 + ceil((shape.advance / 2 * scale + round(FADE_SECONDS * rate)) / block)
+        deadline = max(shape.advance / 2 * scale, LEAST_DEADLINE_SECONDS * rate)
+        chosen = 1 + ceil((deadline + round(FADE_SECONDS * rate)) / block)
     if chosen < least:
         raise OptionError(f"reserve {chosen}: blocks of {block} samples take {least} or more; give a larger --reserve")
     there, back = Resampler(rate, model_rate, n_channels).latency, Resampler(model_rate, rate, n_channels).latency
-    return LivePlan(
+    plan = LivePlan(
         rate=rate,
         n_channels=n_channels,
         block=block,
@@ -94,3 +99,9 @@ def make_plan(
         pipeline=ceil((n_computing - 1) * shape.advance * scale),
         advance=round(shape.advance * scale),
     )
+    if plan.delay > _LONGEST_DELAY_SECONDS * rate:
+        raise OptionError(
+            f"latency {plan.delay / rate:.0f} s: live sound may be {_LONGEST_DELAY_SECONDS} s late at most; give fewer "
+            "--slices, or less --reserve"
+        )
+    return plan

@@ -21,11 +21,11 @@ class LiveReport:
     `latency_ms` has its parts and, as `end_to_end`, their sum: what was declared and arranged for, `device` being what
     PortAudio says. `clock_ppm` is how much faster the output's clock runs than the input's, None for a single device.
     `compute_ms` is of one chunk, to be held against `deadline_ms`; `compute_histogram_ms` has where bins end and how
-    many chunks lie in each. `dry_seconds` is how long the dry signal was heard in the place of the stems.
-    `queue_samples` wait to be separated, `longest_queue_samples` did at the most. `cpu` is processor time of the whole
-    process per second of wall time: 1 is one core. `peak_dbfs` is of each stem as it was separated, `mix_peak_dbfs` of
-    what was played: on the screen what `fall_back` shows, in the end over all. `desk` is what is set, `takes` are the
-    recordings that have ended.
+    many chunks lie in each. `callback_ms` is what the audio callback took for a block, once it was let run.
+    `dry_seconds` is how long the dry signal was heard in the place of the stems. `queue_samples` wait to be separated,
+    `longest_queue_samples` did at the most. `cpu` is processor time of the whole process per second of wall time: 1 is
+    one core. `peak_dbfs` is of each stem as it was separated, `mix_peak_dbfs` of what was played: on the screen what
+    `fall_back` shows, in the end over all. `desk` is what is set, `takes` are the recordings that have ended.
     """
 
     model: str
@@ -40,6 +40,7 @@ class LiveReport:
     clock_ppm: float | None
     compute_ms: Mapping[str, float]
     compute_histogram_ms: tuple[tuple[float, int], ...]
+    callback_ms: Mapping[str, float]
     deadline_ms: float
     chunks: int
     misses: int

@@ -93,11 +93,13 @@ def _level_text(level: float, gain_db: float) -> str:
 def _lines(report: LiveReport) -> list[tuple[str, str]]:
     latency = [f"{name.replace('_', ' ')} {ms:.1f} ms" for name, ms in report.latency_ms.items()]
     compute = ", ".join(f"{name} {ms:.1f}" for name, ms in report.compute_ms.items()) or "nothing yet"
+    callback = ", ".join(f"{name} {ms:.2f}" for name, ms in report.callback_ms.items()) or "nothing yet"
     return [
         ("time", f"{report.seconds:.1f} s, {report.sample_rate} Hz, {report.channels} channels"),
         ("blocks", f"{report.block} samples, {report.reserve_blocks} of them in reserve"),
         ("latency", ", ".join(latency)),
         ("compute", f"{compute} ms, deadline {report.deadline_ms:.1f} ms, {report.chunks} chunks"),
+        ("callback", f"{callback} ms of {1e3 * report.block / report.sample_rate:.1f} ms a block"),
         ("misses", f"{report.misses}, {report.dry_seconds:.2f} s played dry"),
         ("device", f"{report.underruns} underruns, {report.overruns} overruns{_clocks(report.clock_ppm)}"),
         ("queue", f"{report.queue_samples} samples to be separated, at most {report.longest_queue_samples}"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from rtsep.engine.local import warm_up
 from rtsep.engine.process import Terminated
-from rtsep.errors import DeviceError
+from rtsep.errors import DeviceError, RtsepError
 from rtsep.io.audio_device import Exchange
 from rtsep.live.desk import Desk, weights
 from rtsep.live.duplex import Duplex
@@ -26,6 +26,7 @@ from rtsep.live.source import FileSource
 from rtsep.live.steering import Changes, Steering
 from rtsep.live.streams import JoinedStream, Stream, open_stream
 from rtsep.live.thread import CALLBACK, ask_for_real_time, collect_young, undisturbed
+from rtsep.live.timing import Durations
 from rtsep.live.worker import Ear, Worker
 from rtsep.types import F32, Audio, Engine, Separator
 
@@ -55,6 +56,7 @@ class _Parts:
     stems: tuple[str, ...]
     duplex: Duplex
     stream: Stream
+    called: Durations
     worker: Worker
     file: FileSource | None
     steering: Steering
@@ -70,7 +72,7 @@ def play(
 
     `engine` runs the separator. `tell` gets what goes wrong while the sound goes on, a line at a time; `changes` of the
     desk may come at any time. What was recorded is kept. Raises RtsepError for what prevents the sound, and for what
-    ended it.
+    ended it; then `show` has had the last figures.
     """
     with ExitStack() as stack:
         warm_up(separator, job.plan.n_channels)
@@ -82,7 +84,8 @@ def play(
         steering = Steering(
             job.desk, mixer, recorder, changes or Changes(), lambda: duplex.n_exchanged - job.plan.delay
         )
-        exchange = _exchange(duplex, job.plan, file, mixer.n_played)
+        called = Durations()
+        exchange = _exchange(duplex, job.plan, file, mixer.n_played, called)
         stream = open_stream(job.ends, job.plan, job.probe.around(exchange) if job.probe else exchange)
         worker = Worker(separator, engine, job.plan, duplex, Ear(recorder, job.n_samples))
         worker.start()
@@ -90,12 +93,16 @@ def play(
         peaks = np.zeros(len(separator.stems) + 1, np.float32)
         with undisturbed(), stream:
             began = time.perf_counter(), time.process_time()
+            device_seconds = stream.latency_seconds
             parts = _Parts(
-                job, separator.stems, duplex, stream, worker, file, steering, peaks, stream.latency_seconds, began
+                job, separator.stems, duplex, stream, called, worker, file, steering, peaks, device_seconds, began
             )
             patience = None
+            ended_by: RtsepError | None = None
             try:
                 _watch(parts, show, tell)
+            except DeviceError as lost:
+                ended_by = lost
             except Terminated:
                 patience = _LAST_SECONDS
             except KeyboardInterrupt:
@@ -105,10 +112,12 @@ def play(
                 worker.finish(patience)
     for message in steering.lost_takes():
         tell(message)
-    if error := worker.error or (file.error if file else None):
-        raise error
     _note_peaks(parts)
-    return _report(parts, peaks)
+    report = _report(parts, peaks)
+    if error := ended_by or worker.error or (file.error if file else None):
+        show(report)
+        raise error
+    return report
 
 
 def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
@@ -176,6 +185,7 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
         clock_ppm=bridge.ppm if bridge else None,
         compute_ms=worker.computed.percentiles_ms(),
         compute_histogram_ms=worker.computed.histogram_ms(),
+        callback_ms=parts.called.percentiles_ms(),
         deadline_ms=1e3 * plan.deadline / plan.rate,
         chunks=worker.computed.n,
         misses=duplex.n_misses,
@@ -193,14 +203,18 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
     )
 
 
-def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None, n_mixed: int) -> Exchange:
-    """The callback: a file takes the place of what is heard, one channel of stems goes to all that are played."""
+def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None, n_mixed: int, called: Durations) -> Exchange:
+    """The callback: a file takes the place of what is heard, one channel of stems goes to all that are played.
+
+    What it takes is added to `called`; to wait for the interpreter is no part of it.
+    """
     from_file = np.zeros((plan.block, plan.n_channels), np.float32)
     mixed = np.zeros((plan.block, n_mixed), np.float32)
     started = False
 
     def exchange(heard: Audio, played: Audio) -> None:
         nonlocal started
+        began = time.perf_counter()
         if not started:
             started = True
             ask_for_real_time(CALLBACK)  # PortAudio asks for it on some systems, not on all
@@ -211,5 +225,6 @@ def _exchange(duplex: Duplex, plan: LivePlan, file: FileSource | None, n_mixed: 
         else:
             mixed[:] = 0  # the song waits for the disk
         played[:] = mixed
+        called.add(time.perf_counter() - began)
 
     return exchange

@@ -1,4 +1,4 @@
-"""How long chunks take, as a histogram: percentiles of a session of any length from the same few kilobytes."""
+"""How long chunks or callbacks take, as a histogram: percentiles of a session of any length from a few kilobytes."""
 
 from __future__ import annotations
 
