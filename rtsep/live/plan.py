@@ -11,7 +11,7 @@ from rtsep.types import ChunkShape
 
 FADE_SECONDS = 0.005
 BLOCKS = (16, 8192)
-# A machine that does nothing else hesitates for up to some 25 ms now and then; less can be asked for by --reserve.
+# Where chunks come quickly the reserve is there for the machine's hesitations; less can be asked for by --reserve.
 LEAST_DEADLINE_SECONDS = 0.035
 _LONGEST_DELAY_SECONDS = 30
 
@@ -72,7 +72,7 @@ def make_plan(
 ) -> LivePlan:
     """Lay out a stream at `rate` Hz in blocks of `block` samples for a separator's chunks.
 
-    `reserve` in blocks, if not given, sets the deadline to half the time from one chunk to the next, or to
+    `reserve` in blocks, if not given, sets the deadline to the time from one chunk to the next, or to
     LEAST_DEADLINE_SECONDS where that is more, or a little beyond. Where `n_computing` ranks take turns, each may
     compute for as many chunks' time, and the stream waits so long. Raises OptionError for a block, a reserve or chunks
     that cannot be.
@@ -83,7 +83,7 @@ def make_plan(
     least = 1 + ceil((round(FADE_SECONDS * rate) + 1) / block)
     chosen = reserve
     if chosen is None:
-        deadline = max(shape.advance / 2 * scale, LEAST_DEADLINE_SECONDS * rate)
+        deadline = max(shape.advance * scale, LEAST_DEADLINE_SECONDS * rate)
         chosen = 1 + ceil((deadline + round(FADE_SECONDS * rate)) / block)
     if chosen < least:
         raise OptionError(f"reserve {chosen}: blocks of {block} samples take {least} or more; give a larger --reserve")
