@@ -16,8 +16,9 @@ from itertools import count
 
 _SLOTS = 2
 _REST = -1.0
-LOOK_SECONDS = 0.002  # how long rank 0 rests at most, as in rtsep.engine
-_NAP_SHARE, _LONGEST_NAP = 0.05, 0.02  # a worker without work looks after such a share of its wait
+_LOOKS_A_CHUNK, _SHORTEST_REST, _LONGEST_REST = 8, 0.002, 0.01  # how long rank 0 rests at most, as in rtsep.engine
+_RANKS_A_CORE = 2  # that are at work at a time; others wait in reserve
+_NAP_SHARE, _LONGEST_NAP = 0.05, 0.05  # a worker without work looks after such a share of its wait
 _HELD_BYTES = 32 << 20  # of results that wait for their turn, as in rtsep.engine
 
 
@@ -49,15 +50,16 @@ class Costs:
 
 @dataclass(frozen=True)
 class Network:
-    """How messages reach rank 0 and leave it; in shared memory they are copied, which `Costs` counts already."""
+    """How messages reach rank 0 and leave it. `takes_both`: a worker goes on when rank 0 has taken what it sent."""
 
     name: str
     latency: float
     bytes_per_second: float
+    takes_both: bool = True
 
 
 # Measured costs count the copying already.
-SHARED_MEMORY = Network("shared memory", 1e-6, float("inf"))
+SHARED_MEMORY = Network("shared memory", 1e-6, float("inf"), takes_both=False)
 
 
 @dataclass(frozen=True)
@@ -187,9 +189,11 @@ class _Worker:
             self.go_on()
         else:
             self._run.inward.send(self._run.costs.stems_bytes, lambda: self._run.arrive(self, index))
+            if not self._run.takes_both:
+                self.go_on()
 
     def go_on(self) -> None:
-        """Begin with the next chunk; a worker when rank 0 has taken the stems, as a large message takes both ends."""
+        """Begin with the next chunk, if it is there."""
         self._at_work = bool(self._waiting)
         self._idle_since = self._run.clock.now
         if self._waiting:
@@ -210,8 +214,10 @@ class _Run:
         self.main_seconds = 0.0
         self.chunk_seconds: list[float] = []
         self.is_done = False
+        self.takes_both = job.network.takes_both
         self._job = job
-        self._workers = [_Worker(self, is_own=False) for _ in range(job.n_ranks - 1)] + [_Worker(self, is_own=True)]
+        n_at_work = min(job.n_ranks, round(_RANKS_A_CORE * (job.cores or job.n_ranks)))
+        self._workers = [_Worker(self, is_own=False) for _ in range(n_at_work - 1)] + [_Worker(self, is_own=True)]
         room = sum(worker.room for worker in self._workers)
         self._window = min(room + job.n_ranks, max(job.n_ranks + 1, int(job.held_bytes / costs.stems_bytes)))
         self._arrived: deque[tuple[_Worker, int]] = deque()
@@ -247,7 +253,8 @@ class _Run:
         else:
             self._is_resting = True
             self._n_rests += 1
-            self.clock.after(LOOK_SECONDS, partial(self._wake, self._n_rests))
+            rest = min(max(_SHORTEST_REST, self.costs.compute / _LOOKS_A_CHUNK), _LONGEST_REST)
+            self.clock.after(rest, partial(self._wake, self._n_rests))
 
     def _steps(self) -> Iterator[float]:
         """The seconds of each thing that rank 0 does, in their order, or _REST."""
@@ -255,13 +262,14 @@ class _Run:
         finished: set[int] = set()
         n_handed = n_given = 0
         while n_given < self._job.n_chunks:
-            yield costs.look * len(self._workers)
+            yield costs.look * (self._job.n_ranks - 1)
             n_news, n_handed_before = len(self._arrived), n_handed
             while self._arrived:
                 worker, index = self._arrived.popleft()
                 if not worker.is_own:
                     yield costs.collect
-                    worker.go_on()
+                    if self.takes_both:
+                        worker.go_on()
                 worker.load -= 1
                 finished.add(index)
             while self._is_there(n_handed) and n_handed - n_given < self._window and (free := self._least_loaded()):

@@ -10,9 +10,9 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from multiprocessing.synchronize import Barrier
+from multiprocessing.pool import Pool
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
@@ -29,7 +29,8 @@ from rtsep.separator import load_separator
 from rtsep.types import Separator
 
 N_CHANNELS = 2
-N_CROWDED = 40
+N_CROWDED = 20
+N_ROUNDS = 5
 T = TypeVar("T")
 
 
@@ -57,12 +58,10 @@ def measure_costs(model: str, seconds: float, slices: int | None = None) -> Cost
         folder = Path(name)
         alone = _time_one_process(separator, write_synthetic_song(folder, seconds), folder)
         messages = _time_messages(model, slices, folder / "messages.json")
-    crowded = _time_crowd(model, slices, ranks_a_core=1)
     return Costs(
         **alone,
         **messages,
-        crowding=crowded / _time_chunks(separator),
-        switching=_time_crowd(model, slices, ranks_a_core=4) / (4 * crowded),
+        **_time_crowds(model, slices),
         chunk_bytes=4 * N_CHANNELS * separator.shape.input_length,
         stems_bytes=4 * N_CHANNELS * len(separator.stems) * separator.shape.output_length,
     )
@@ -92,35 +91,43 @@ def _time_messages(model: str, slices: int | None, path: Path) -> dict[str, floa
     return costs
 
 
-def _time_chunks(separator: Separator) -> float:
-    """Mean seconds of a chunk of noise."""
-    shape = (separator.shape.input_length, N_CHANNELS)
-    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    started = time.perf_counter()
-    for _ in range(N_CROWDED):
-        separator.separate(noise)
-    return (time.perf_counter() - started) / N_CROWDED
+def _time_crowds(model: str, slices: int | None) -> dict[str, float]:
+    """How much slower chunks are where all cores are busy, and where two ranks take turns on each.
+
+    One, as many as there are cores, and twice as many processes take turns, so that whatever else the machine does
+    falls on all; medians of ratios.
+    """
+    n_cores = len(os.sched_getaffinity(0))
+    with multiprocessing.get_context("spawn").Pool(2 * n_cores, _join_crowd, (model, slices)) as pool:
+        rounds = [[_time_crowd(pool, n) for n in (1, n_cores, 2 * n_cores)] for _ in range(N_ROUNDS)]
+    return {
+        "crowding": median(full / alone for alone, full, _ in rounds),
+        "switching": median(twice / (2 * full) for _, full, twice in rounds),
+    }
 
 
-def _time_crowd(model: str, slices: int | None, ranks_a_core: int) -> float:
-    """The same where every core has so many processes that do it, all at once."""
-    context = multiprocessing.get_context("spawn")
-    n = ranks_a_core * len(os.sched_getaffinity(0))
-    barrier = context.Barrier(n)
-    with context.Pool(n, initializer=_join_crowd, initargs=(model, slices, barrier)) as pool:
-        return mean(pool.map(_time_in_crowd, range(n), chunksize=1))
+def _time_crowd(pool: Pool, n: int) -> float:
+    """Mean seconds of a chunk in n processes at once."""
+    begin = time.time() + 0.2
+    return mean(pool.map(_time_in_crowd, [begin] * n, chunksize=1))
 
 
-def _join_crowd(model: str, slices: int | None, barrier: Barrier) -> None:
-    global _own, _barrier
-    _own, _barrier = load_separator(model, slices=slices), barrier
+def _join_crowd(model: str, slices: int | None) -> None:
+    global _own
+    _own = load_separator(model, slices=slices)
     warm_up(_own, N_CHANNELS)
 
 
-def _time_in_crowd(_: int) -> float:
-    _barrier.wait()
-    return _time_chunks(_own)
+def _time_in_crowd(begin: float) -> float:
+    """Mean seconds of a chunk of noise, from a moment on for which all wait."""
+    shape = (_own.shape.input_length, N_CHANNELS)
+    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    while time.time() < begin:
+        time.sleep(0.001)
+    started = time.perf_counter()
+    for _ in range(N_CROWDED):
+        _own.separate(noise)
+    return (time.perf_counter() - started) / N_CROWDED
 
 
 _own: Separator
-_barrier: Barrier

@@ -48,9 +48,9 @@ class Null:
 def measure(worker: RemoteWorker, separator: Null) -> dict[str, float]:
     """Hand out chunk after chunk; the worker goes home in the end."""
     order = Order(solver="cd", max_channels=N_CHANNELS)
-    worker.tell({"word": "serve", "order": asdict(order), "n_bytes": 1})
+    memory = worker.equip(separator, N_CHANNELS, Pace(60.0))
+    worker.tell({"word": "serve", "order": asdict(order), "n_bytes": 1, "memory": memory})
     worker.send(np.zeros(1, np.uint8))  # in place of the model
-    worker.equip(separator, N_CHANNELS, Pace(60.0))
     while not worker.ready:
         worker.listen()
     samples = np.random.default_rng(0).standard_normal((separator.shape.input_length, N_CHANNELS)).astype(np.float32)

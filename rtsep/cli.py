@@ -1,6 +1,6 @@
 """The command line: `main`, which under a launcher joins the ranks before anything that takes time."""
 
-# What is imported here every rank imports, but no options: rank 0 alone reads them. NumPy waits for the number of threads.
+# Every rank imports what is imported here, but options only rank 0 reads; NumPy waits until the threads are limited.
 
 from __future__ import annotations
 

@@ -137,11 +137,15 @@ def _path() -> str:
 
 
 def _row(model: str, n_ranks: int, reports: dict[int, list[Any]], cores: int) -> Row:
-    """Medians over the runs of `n_ranks`. Speed-up is over the fewest ranks, efficiency over what cores allow."""
+    """Medians over the runs of `n_ranks`. Speed-up is over the fewest ranks, turn by turn, efficiency over cores."""
     fewest = min(reports)
     own = reports[n_ranks]
-    rtf = median(report["rtf_without_startup"] for report in own)
-    speedup = fewest * median(report["rtf_without_startup"] for report in reports[fewest]) / rtf
+    turns = [
+        (few["rtf_without_startup"], report["rtf_without_startup"])
+        for few, report in zip(reports[fewest], own, strict=True)
+    ]
+    rtf = median(many for _, many in turns)
+    speedup = fewest * median(few / many for few, many in turns)
     return {
         "case": f"{model}, {n_ranks} ranks" if n_ranks > 1 else f"{model}, 1 process",
         "who": "rtsep",

@@ -21,6 +21,7 @@ from rtsep.engine.line import PeerLost
 from rtsep.engine.mpi import MpiEngine
 from rtsep.engine.process import INTERRUPTED, RankRecord, Terminated, own_record, seconds_since_start, survives_deaths
 from rtsep.engine.remote import RankFailed, RemoteWorker
+from rtsep.engine.schedule import Pace
 from rtsep.engine.waiting import barrier, nap
 from rtsep.engine.worker import Load, Order, follow
 from rtsep.errors import RtsepError
@@ -81,10 +82,12 @@ class Crew:
         later, and takes cores from those at work until then.
         """
         data = np.frombuffer(model, np.uint8)
+        pace = Pace(stall_seconds)
         for worker in self._remote:
-            worker.tell({"word": "serve", "order": asdict(order), "n_bytes": data.size})
+            memory = worker.equip(separator, order.max_channels, pace)
+            worker.tell({"word": "serve", "order": asdict(order), "n_bytes": data.size, "memory": memory})
             worker.send(data)
-        self._engine = MpiEngine(self._remote, separator, order.max_channels, stall_seconds)
+        self._engine = MpiEngine(self._remote, separator, order.max_channels, pace)
         self._engine.await_ready(max(_READY_SECONDS, _READY_SHARE * seconds_since_start()))
         return self._engine
 

@@ -6,20 +6,23 @@ thread, and none of them blocks.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from rtsep.engine.local import compute
 from rtsep.engine.remote import RemoteWorker
+from rtsep.engine.reserve import call_up
 from rtsep.engine.schedule import Pace, Worker, run_in_order
 from rtsep.engine.slots import SLOTS
 from rtsep.engine.waiting import check_launcher, nap
 from rtsep.types import Chunk, ChunkResult, Separator
 
 _HELD_BYTES = 32 << 20
-_LOOK_SECONDS = 0.002  # a look costs 0.02 ms; a worker that is not looked at has its next chunk already
+_LOOKS_A_CHUNK = 8  # at a worker, which has its next chunk already while it is not looked at
+_SHORTEST_REST, _LONGEST_REST = 0.002, 0.01
 
 
 class _OwnThread:
@@ -31,13 +34,16 @@ class _OwnThread:
         self._separator = separator
         self._thread = ThreadPoolExecutor(1)
         self._tasks: deque[Future[ChunkResult]] = deque()
+        self._news = threading.Event()
 
     @property
     def load(self) -> int:
         return len(self._tasks)
 
     def hand(self, chunk: Chunk) -> None:
-        self._tasks.append(self._thread.submit(compute, self._separator, chunk))
+        task = self._thread.submit(compute, self._separator, chunk)
+        task.add_done_callback(lambda _: self._news.set())
+        self._tasks.append(task)
 
     def collect(self) -> ChunkResult | None:
         if not self._tasks or not self._tasks[0].done():
@@ -48,33 +54,28 @@ class _OwnThread:
         return []
 
     def wait(self, seconds: float) -> None:
-        """Wait until the oldest chunk is done, but no longer than this."""
-        if self._tasks:
-            wait([self._tasks[0]], seconds)
-        else:
-            nap(seconds)
+        """Wait until another chunk is done, but no longer than this."""
+        self._news.wait(seconds)
+        self._news.clear()
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
 
 
 class MpiEngine:
-    """Rank 0's engine over itself and the ranks of `remote`, which are told to serve with the same arguments.
+    """Rank 0's engine over itself and the ranks of `remote`, which are equipped for the same, and for `pace`.
 
-    Chunks may differ in channels, up to `max_channels`. A rank that dies is left out; one that keeps a chunk for longer
-    than `stall_seconds` and 20 times the median is routed around until it answers. Memory: two slots a worker, the
-    chunks that are out, and at most 32 MiB of results that wait for their turn.
+    Chunks may differ in channels, up to `max_channels`. A rank that dies is left out; one that is slower than `pace`
+    allows is routed around until it answers. Memory: two slots a worker, the chunks that are out, and at most 32 MiB of
+    results that wait for their turn.
     """
 
-    def __init__(
-        self, remote: Sequence[RemoteWorker], separator: Separator, max_channels: int, stall_seconds: float
-    ) -> None:
+    def __init__(self, remote: Sequence[RemoteWorker], separator: Separator, max_channels: int, pace: Pace) -> None:
         self._remote = remote
         self._own = _OwnThread(separator)
         self._workers: list[Worker] = [*remote, self._own]
-        self._pace = Pace(stall_seconds)
-        for worker in remote:
-            worker.equip(separator, max_channels, self._pace)
+        self._pace = pace
+        self._fit: list[bool] = []
         result_bytes = 4 * len(separator.stems) * separator.shape.output_length * max_channels
         room = SLOTS * len(remote) + self._own.room
         self._window = min(room + len(self._workers), max(len(self._workers) + 1, _HELD_BYTES // result_bytes))
@@ -83,9 +84,10 @@ class MpiEngine:
         """Wait until all ranks are ready or dead, but no longer than this; who is late joins when it is ready."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not all(worker.ready or worker.lost for worker in self._remote):
-            nap(_LOOK_SECONDS)
+            nap(_SHORTEST_REST)
             for worker in self._remote:
                 worker.listen()
+        self._muster()
 
     def run(self, chunks: Iterable[Chunk | None]) -> Iterator[ChunkResult]:
         """The results of `chunks`, numbered from 0, in their order, whichever rank computed them.
@@ -108,7 +110,15 @@ class MpiEngine:
         """End rank 0's own computing."""
         self._own.close()
 
+    def _muster(self) -> None:
+        """Have others called up where a rank has become fit or unfit for work."""
+        fit = [worker.is_fit for worker in self._remote]
+        if fit != self._fit:
+            self._fit = fit
+            call_up(self._remote)
+
     def _rest(self) -> None:
         """Sleep until rank 0 itself is done, or until it is time to look at the others."""
         check_launcher()
-        self._own.wait(_LOOK_SECONDS)
+        self._muster()
+        self._own.wait(min(max(_SHORTEST_REST, self._pace.usual / _LOOKS_A_CHUNK), _LONGEST_REST))

@@ -59,6 +59,11 @@ def on_one_host(environment: Mapping[str, str] = os.environ) -> bool:
     return size is not None and size == environment.get("OMPI_COMM_WORLD_LOCAL_SIZE")
 
 
+def own_cores() -> list[int]:
+    """The cores of its host that this process may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
 def survives_deaths(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether Open MPI's launcher goes on when a rank dies: `mpirun --with-ft ulfm`."""
     return environment.get("OMPI_MCA_mpi_ft_enable", "0").lower() in ("1", "true", "yes")

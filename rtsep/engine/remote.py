@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 from rtsep.engine.line import Line, PeerLost, Word, is_death
 from rtsep.engine.process import RankRecord
 from rtsep.engine.schedule import Pace
-from rtsep.engine.slots import SLOTS, Slot
+from rtsep.engine.shared import Place, make_shared
+from rtsep.engine.slots import SLOTS, Slot, make_slots, slots_bytes
 from rtsep.errors import RtsepError
 from rtsep.types import Bytes, Chunk, ChunkResult, Separator
 
@@ -34,8 +35,9 @@ class RankFailed(Exception):
 class RemoteWorker:
     """Another rank as a `schedule.Worker`. It computes in the order it is handed: only the oldest slot is looked at.
 
-    `lost`: it is dead. `stalled`: it has not answered for longer than the pace allows; it is handed nothing until it
-    does, and that answer is thrown away. `gone`: it has said that it leaves, and left its `record`.
+    `in_reserve`: others are to work in its place. `lost`: it is dead. `stalled`: it has not answered for longer than the
+    pace allows; it is handed nothing until it does, and that answer is thrown away. `gone`: it has said that it leaves,
+    and left its `record`.
     """
 
     def __init__(self, comm: MPI.Comm, rank: int) -> None:
@@ -46,14 +48,21 @@ class RemoteWorker:
         self._comm = comm
         self._line = Line(comm, rank)
         self._here: Word = {}
+        self.in_reserve = True
         self._idle: deque[Slot] = deque()
         self._held: deque[tuple[Slot, int | None]] = deque()
         self._since = self._listen_at = time.monotonic()
         self._pace = Pace(0.0)
+        self._make_slots: Callable[[bool], list[Slot]] = lambda _: []
 
     @property
     def room(self) -> int:
-        return SLOTS if self.ready and not (self.lost or self.stalled or self.gone) else 0
+        return SLOTS if self.is_fit and not self.in_reserve else 0
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it could compute."""
+        return self.ready and not (self.lost or self.stalled or self.gone)
 
     @property
     def load(self) -> int:
@@ -70,10 +79,29 @@ class RemoteWorker:
     def send(self, data: Bytes) -> None:
         self._ask(lambda: self._line.send(data))
 
-    def equip(self, separator: Separator, max_channels: int, pace: Pace) -> None:
-        """Make ready for chunks, as the worker does; `pace` is that of all workers together."""
-        self._idle = deque(Slot(self._comm, self.rank, tag, separator, max_channels) for tag in range(SLOTS))
+    @property
+    def host(self) -> str:
+        """The name of the host that it runs on; empty until it has said so."""
+        return str(self._here.get("host", ""))
+
+    @property
+    def cores(self) -> list[int]:
+        """Those of its host that it may use."""
+        return list(self._here.get("cores", []))
+
+    def equip(self, separator: Separator, max_channels: int, pace: Pace) -> Place | None:
+        """Make ready for chunks, as the worker does; `pace` is that of all workers together.
+
+        What comes back is where memory is that both can share, if the worker finds it.
+        """
         self._pace = pace
+        memory, place = make_shared(slots_bytes(separator, max_channels))
+
+        def make(shares: bool) -> list[Slot]:
+            return make_slots(self._comm, self.rank, separator, max_channels, memory if shares else None)
+
+        self._make_slots = make
+        return place
 
     def listen(self) -> None:
         """Take in what it says. Raises RtsepError or RankFailed where that is why it cannot work."""
@@ -126,6 +154,8 @@ class RemoteWorker:
         kind = word["word"]
         if kind == "here":
             self._here = word
+        if kind == "ready":
+            self._idle = deque(self._make_slots(word["shares"]))
         self.ready = kind == "ready" or (kind == "bye" and self.ready)
         self.gone = kind == "bye"
         if kind == "bye":

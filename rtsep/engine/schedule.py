@@ -46,17 +46,21 @@ class Worker(Protocol):
 
 
 class Pace:
-    """How long workers take for a chunk, and from when on one takes too long: `at_least` s, and 20 times the median."""
+    """How long workers usually take for a chunk (the median), and from when on one takes too long: `at_least` seconds,
+    and 20 times the usual.
+    """
 
     def __init__(self, at_least: float) -> None:
         self._at_least = at_least
         self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
         self.too_long = at_least
+        self.usual = 0.0
 
     def add(self, seconds: float) -> None:
         """Take note of a chunk."""
         self._seconds.append(seconds)
-        self.too_long = max(self._at_least, _TOO_LONG_IN_MEDIANS * statistics.median(self._seconds))
+        self.usual = statistics.median(self._seconds)
+        self.too_long = max(self._at_least, _TOO_LONG_IN_MEDIANS * self.usual)
 
 
 def least_loaded(workers: Sequence[Worker]) -> Worker | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtsep.types import F32, Separator
+from rtsep.types import F32, Bytes, Separator
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -17,12 +17,12 @@ _HEADER = np.dtype([("index", "i8"), ("n_channels", "i8"), ("compute_seconds", "
 
 
 class Parcel:
-    """One message's memory: a header, and samples `(*shape, n_channels)` of up to `max_channels` channels."""
+    """One chunk's or its stems' memory: a header, and samples `(*shape, n_channels)` of as many channels as fit."""
 
-    def __init__(self, shape: tuple[int, ...], max_channels: int) -> None:
+    def __init__(self, memory: Bytes, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        self.bytes = np.zeros(_HEADER.itemsize + 4 * math.prod(shape) * max_channels, np.uint8)
-        self.header = self.bytes[: _HEADER.itemsize].view(_HEADER)[0]
+        self.bytes = memory
+        self.header = memory[: _HEADER.itemsize].view(_HEADER)[0]
 
     @property
     def samples(self) -> F32:
@@ -37,16 +37,48 @@ class Parcel:
         self.samples[:] = samples
 
 
-class Slot:
-    """A chunk from rank 0 to a worker and its stems back, over and over in the same memory; alike on both sides."""
+def slots_bytes(separator: Separator, max_channels: int) -> int:
+    """The memory of all slots of a worker."""
+    return SLOTS * sum(_sizes(separator, max_channels))
 
-    def __init__(self, comm: MPI.Comm, peer: int, tag: int, separator: Separator, max_channels: int) -> None:
-        shape = separator.shape
-        self.chunk = Parcel((shape.input_length,), max_channels)
-        self.stems = Parcel((len(separator.stems), shape.output_length), max_channels)
-        outgoing, incoming = (self.chunk, self.stems) if comm.rank == 0 else (self.stems, self.chunk)
-        self._send = comm.Send_init(outgoing.bytes, peer, tag)
-        self._receive = comm.Recv_init(incoming.bytes, peer, tag)
+
+def make_slots(comm: MPI.Comm, peer: int, separator: Separator, max_channels: int, shared: Bytes | None) -> list[Slot]:
+    """Those between this rank and `peer`, in memory that both share if there is any; alike on both sides."""
+    sizes = _sizes(separator, max_channels)
+    memory = np.zeros(SLOTS * sum(sizes), np.uint8) if shared is None else shared
+    slots = []
+    for tag in range(SLOTS):
+        own = memory[tag * sum(sizes) : (tag + 1) * sum(sizes)]
+        chunk = Parcel(own[: sizes[0]], (separator.shape.input_length,))
+        stems = Parcel(own[sizes[0] :], (len(separator.stems), separator.shape.output_length))
+        slots.append(Slot(comm, peer, tag, chunk, stems, shared is not None))
+    return slots
+
+
+def _sizes(separator: Separator, max_channels: int) -> tuple[int, int]:
+    """Bytes of a chunk and of its stems with their headers."""
+    shape = separator.shape
+    counts = (shape.input_length, len(separator.stems) * shape.output_length)
+    return _rounded(counts[0] * max_channels), _rounded(counts[1] * max_channels)
+
+
+def _rounded(n_samples: int) -> int:
+    return _HEADER.itemsize * (1 + -(-4 * n_samples // _HEADER.itemsize))
+
+
+class Slot:
+    """A chunk from rank 0 to a worker and its stems back, over and over in the same memory.
+
+    A message holds the parcel, or where memory is shared one byte that says that it is there.
+    """
+
+    def __init__(self, comm: MPI.Comm, peer: int, tag: int, chunk: Parcel, stems: Parcel, is_shared: bool) -> None:
+        self.chunk = chunk
+        self.stems = stems
+        outgoing, incoming = (chunk, stems) if comm.rank == 0 else (stems, chunk)
+        self._messages = [np.zeros(1, np.uint8) for _ in range(2)] if is_shared else [outgoing.bytes, incoming.bytes]
+        self._send = comm.Send_init(self._messages[0], peer, tag)
+        self._receive = comm.Recv_init(self._messages[1], peer, tag)
         self._awaiting = False
 
     def listen(self) -> None:

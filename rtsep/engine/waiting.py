@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 _SHORTEST_NAP = 0.0001
-_LONGEST_NAP = 0.02
+_LONGEST_NAP = 0.05
 _NAP_SHARE = 0.05  # of the wait so far
 _LAUNCHER = os.getppid()
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from rtsep.engine.line import Line, PeerLost, Word, noticing_death
 from rtsep.engine.local import compute, warm_up
-from rtsep.engine.process import own_record
-from rtsep.engine.slots import SLOTS, Slot
+from rtsep.engine.process import own_cores, own_record
+from rtsep.engine.shared import open_shared
+from rtsep.engine.slots import Slot, make_slots, slots_bytes
 from rtsep.engine.waiting import wait_until
 from rtsep.errors import RtsepError
 from rtsep.types import Chunk, Separator
@@ -58,7 +59,7 @@ class _Desk:
 def follow(comm: MPI.Comm, prepare: Callable[[], None], load: Load) -> None:
     """Do what rank 0 says until it says that this was all; what goes wrong it is told. Raises PeerLost if it dies."""
     line = Line(comm, 0)
-    line.say_and_see_off({"word": "here", "pid": os.getpid(), "host": socket.gethostname()})
+    line.say_and_see_off({"word": "here", "pid": os.getpid(), "host": socket.gethostname(), "cores": own_cores()})
     desk = _Desk()
     try:
         with noticing_death():
@@ -87,17 +88,18 @@ def _work(comm: MPI.Comm, line: Line, desk: _Desk, prepare: Callable[[], None], 
     order = Order(**word["order"])
     separator = load(order, line.receive(word["n_bytes"]).tobytes())
     warm_up(separator, order.max_channels)
-    desk.slots.extend(Slot(comm, 0, tag, separator, order.max_channels) for tag in range(SLOTS))
+    shared = open_shared(word["memory"], slots_bytes(separator, order.max_channels))
+    desk.slots.extend(make_slots(comm, 0, separator, order.max_channels, shared))
     for slot in desk.slots:
         slot.listen()
-    line.say_and_see_off({"word": "ready"})
+    line.say_and_see_off({"word": "ready", "shares": shared is not None})
     while True:
         wait_until(lambda: _hear(line) is not None or desk.slots[0].arrived())
         _answer(desk, separator, comm.rank)
 
 
 def _answer(desk: _Desk, separator: Separator, rank: int) -> None:
-    """Compute the oldest slot's chunk; see the stems off, as a large message takes both ends to get away."""
+    """Compute the oldest slot's chunk; see the stems off, as without shared memory that takes both ends."""
     slot = desk.slots[0]
     result = compute(separator, Chunk(int(slot.chunk.header["index"]), slot.chunk.samples), rank)
     started = time.perf_counter()
