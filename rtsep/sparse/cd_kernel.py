@@ -16,15 +16,16 @@ from rtsep.sparse.workspace import ADDED, CAPACITY
 
 LOOSE = np.float32(0.1)  # solve inside to this part of the largest excess outside, as more atoms will come
 HALF = np.float32(0.5)
+FIRST, FEWEST = 6, 3  # atoms that may join in the first round, and the fewest in any
 
 
 @njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
-def _find_outside(space: Any) -> int:
-    """Fill `found` with the lanes of the largest excess, the largest first, where that is of an atom outside.
+def _find_outside(space: Any, most: int) -> int:
+    """Fill `found` with the `most` lanes of the largest excess, the largest first, where that is of an atom outside.
 
     One atom of a lane at most: to sort all of them would take longer than to find the others in the next round.
     """
-    lanes, found, last = space.lanes, space.found, space.found.size - 1
+    lanes, found, last = space.lanes, space.found, most - 1
     n_found, floor = 0, ZERO
     for lane in range(lanes.size):
         if lanes[lane] <= floor or space.is_member[space.peaks[lane]]:
@@ -64,6 +65,19 @@ def _complete_gradient(gram: Any, space: Any, size: int) -> None:
     subtract_rows(space.gradient, gram, space.changed, space.step, n_changed)
 
 
+@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+def _next_batch(batch: int, n_found: int, n_left: int) -> int:
+    """How many atoms may join next: twice as many where few of a round's left again, half as many where most did.
+
+    Atoms that resemble each other overstep their bounds together, but one of them is enough; others are all needed.
+    """
+    if 4 * n_left <= n_found:
+        return min(2 * batch, ADDED)
+    if 2 * n_left > n_found:
+        return max(batch // 2, FEWEST)
+    return batch
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _cd_column(
     gram: Any, corr: Any, energy: Any, lam: Any, lower: Any, tol: Any, most: int, space: Any, code: Any
@@ -75,13 +89,13 @@ def _cd_column(
     code[:] = ZERO
     slots = min(CAPACITY, atoms.size)
     small = layout(space.small, slots)
-    size, rounds = 0, 0
+    size, rounds, batch = 0, 0, FIRST
     finest = np.float32(tol) * lam
     highest = find_excess(gradient, lam, lower, space.lanes, space.peaks)
     gap = relative_gap(corr, gradient, atoms, values, size, energy, lam, highest)
     while gap > tol and rounds < most:
         rounds += 1
-        n_found = _find_outside(space)
+        n_found = _find_outside(space, batch)
         accuracy = finest
         if n_found > 0:
             accuracy = max(finest, LOOSE * space.lanes[space.found[0]])
@@ -92,7 +106,8 @@ def _cd_column(
         space.before[:size] = values[:size]
         solve_inside(small, space, size, lam, lower, accuracy)
         _complete_gradient(gram, space, size)
-        size = dismiss_zeros(space, size)
+        size, n_left = dismiss_zeros(space, size)
+        batch = _next_batch(batch, n_found, n_left)
         highest = find_excess(gradient, lam, lower, space.lanes, space.peaks)
         gap = relative_gap(corr, gradient, atoms, values, size, energy, lam, highest)
         if accuracy == finest:

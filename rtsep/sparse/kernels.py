@@ -21,18 +21,24 @@ ZERO = np.float32(0.0)
 ONE = np.float32(1.0)
 
 
+@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+def row_of(atoms: Any, place: int) -> Any:
+    """The row of the Gram that belongs to atoms[place], unsigned: an index that might be negative has to be checked."""
+    return np.uint64(atoms[place])
+
+
 @njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def subtract_rows(target: Any, gram: Any, atoms: Any, steps: Any, n: int) -> None:
     """target -= steps @ gram[atoms], four rows at a time: `target` is read and written once for four."""
     n_atoms = gram.shape[1]
     whole = n - n % 4
     for s in range(0, whole, 4):
-        j0, j1, j2, j3 = atoms[s], atoms[s + 1], atoms[s + 2], atoms[s + 3]
+        j0, j1, j2, j3 = row_of(atoms, s), row_of(atoms, s + 1), row_of(atoms, s + 2), row_of(atoms, s + 3)
         d0, d1, d2, d3 = steps[s], steps[s + 1], steps[s + 2], steps[s + 3]
         for k in range(n_atoms):
             target[k] -= (d0 * gram[j0, k] + d1 * gram[j1, k]) + (d2 * gram[j2, k] + d3 * gram[j3, k])
     for s in range(whole, n):
-        j, d = atoms[s], steps[s]
+        j, d = row_of(atoms, s), steps[s]
         for k in range(n_atoms):
             target[k] -= d * gram[j, k]
 

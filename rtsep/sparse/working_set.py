@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rtsep.sparse.kernels import ONE, ZERO, soften
+from rtsep.sparse.kernels import ONE, ZERO, row_of, soften
 from rtsep.sparse.workspace import BLOCK
 
 INNER = 5  # pairs of a sweep and a subspace step before the atoms outside are looked at again
@@ -45,24 +45,26 @@ def join(gram: Any, small: Any, space: Any, size: int, slot: int, atom: int) -> 
     space.is_member[atom] = True
     space.values[slot] = ZERO
     space.inverse[slot] = ONE / gram[atom, atom]
+    row = np.uint64(atom)
     for s in range(size):
-        entry = gram[atom, space.atoms[s]]
+        entry = gram[row, row_of(space.atoms, s)]
         small[slot, s] = entry
         small[s, slot] = entry
     return size
 
 
 @njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
-def dismiss_zeros(space: Any, size: int) -> int:
-    """Empty the slots of atoms at zero; returns the new size."""
-    last = 0
+def dismiss_zeros(space: Any, size: int) -> Any:
+    """Empty the slots of atoms at zero; returns the new size, and how many left."""
+    last, n_left = 0, 0
     for s in range(size):
         if space.values[s] != ZERO:
             last = s + 1
         elif space.inverse[s] != ZERO:
             space.is_member[space.atoms[s]] = False
             space.inverse[s] = ZERO
-    return last
+            n_left += 1
+    return last, n_left
 
 
 @njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -97,10 +99,12 @@ def _small_times(small: Any, vector: Any, out: Any, size: int, width: int) -> No
     """out = small @ vector. `small` is symmetric, and `vector` zero beyond `size`: whole fours of rows will do."""
     for k in range(width):
         out[k] = ZERO
-    for s in range(0, size, 4):
-        d0, d1, d2, d3 = vector[s], vector[s + 1], vector[s + 2], vector[s + 3]
+    for start in range(0, size, 4):
+        s0 = np.uint64(start)
+        s1, s2, s3 = s0 + np.uint64(1), s0 + np.uint64(2), s0 + np.uint64(3)
+        d0, d1, d2, d3 = vector[s0], vector[s1], vector[s2], vector[s3]
         for k in range(width):
-            out[k] += (d0 * small[s, k] + d1 * small[s + 1, k]) + (d2 * small[s + 2, k] + d3 * small[s + 3, k])
+            out[k] += (d0 * small[s0, k] + d1 * small[s1, k]) + (d2 * small[s2, k] + d3 * small[s3, k])
 
 
 @njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})

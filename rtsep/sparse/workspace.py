@@ -11,7 +11,7 @@ from rtsep.types import F32
 
 BLOCK = 32  # slots by which loops over the working set grow: whole blocks need no scalar remainder
 LANES = 64  # the gradient is searched by the maxima over its every 64th entry
-ADDED = 10  # atoms that may join the working set in one round
+ADDED = 16  # atoms that may join the working set in one round, at most
 CAPACITY = 128  # slots of the working set at first; wider rows than it needs would cost page translations
 
 
