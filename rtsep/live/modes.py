@@ -17,6 +17,7 @@ _SAFE_LOAD = 0.7
 class Mode:
     """A model with chunks of one slice; `load` is its computing time over playing time on one core of a Xeon.
 
+    It is what `bench/soak.py` found (bench/results/soak.json), and the README has it from here; a test compares them.
     Other machines are faster or slower, but by about the same factor for all modes.
     """
 
@@ -27,9 +28,9 @@ class Mode:
 
 # In the order of their latency.
 MODES = (
-    Mode("low", "stft-sparse-lowdelay", 0.45),
-    Mode("balanced", "cqt-sparse-lowlatency", 0.15),
-    Mode("quality", "cqt-sparse", 0.12),
+    Mode("low", "stft-sparse-lowdelay", 0.56),
+    Mode("balanced", "cqt-sparse-lowlatency", 0.13),
+    Mode("quality", "cqt-sparse", 0.1),
 )
 DEFAULT = "quality"
 
