@@ -123,9 +123,12 @@ def page(
         "# How rtsep scales",
         f"`python bench/scaling.py --page bench/SCALING.md` wrote this page. Machine: {machine}.",
         "## Measured\n\nA song of three minutes; start-up is not in the RTF. The efficiency is the speed-up over the "
-        "number of ranks, or of cores where those are fewer.\n\n" + markdown(rows),
+        "number of ranks, or of cores where those are fewer. On rented machines cores waver by tens of percent from "
+        "minute to minute: runs of all numbers of ranks take turns, a speed-up compares those of one turn, and what is "
+        "told is the median over turns. Of a host's ranks two for each core are at work at a time, the others are in "
+        "reserve.\n\n" + markdown(rows),
         f"## The model against it\n\n`bench/_cluster.py` simulates what rank 0 and the others do, event by event, from "
-        f"costs that are measured one by one. For {SHIPPED}, in ms: "
+        f"costs that are measured one by one; nothing is fitted to runs of more than one rank. For {SHIPPED}, in ms: "
         + ", ".join(f"{name} {value:.3g}" for name, value in each_ms.items())
         + f"; where all cores are busy everything takes {own.crowding:.2f} times as long, where ranks take turns on "
         f"them {own.switching:.2f} times as long again; an idle rank takes {100 * own.idle:.1f} % of a core; the "
