@@ -82,7 +82,11 @@ def _draw(job: Job, data: Path) -> tuple[Examples, Shard]:
     sources = recipe.sources(data)
     check_apart(job.fold, sources)
     cut = partial(
-        mixture_examples, spec=recipe.spec, patch_columns=recipe.patch_columns, compression=recipe.compression
+        mixture_examples,
+        spec=recipe.spec,
+        patch_columns=recipe.patch_columns,
+        compression=recipe.compression,
+        decoded=recipe.decoded_columns,
     )
     mixer = Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
 

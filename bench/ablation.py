@@ -91,7 +91,8 @@ def all_variants(base: Table) -> dict[str, dict[str, Any]]:
         "dictionary.sparsity": (0.015, 0.03, 0.06, 0.12),
         "dictionary.compression": (0.5, 0.7, 1.0),
         "dictionary.whitening_floor": (2.0, 10.0),
-        "decoder.mask_exponent": (1.0, 1.2, 2.0),
+        "decoder.mask_exponent": (1.0, 1.2, 1.5, 2.0),
+        "decoder.columns": ("newest", "middle"),
         "decoder.epochs": (50,),
     }
     variants = {f"{name}={value}": {name: value} for name, values in single.items() for value in values}

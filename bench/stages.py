@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 import rtsep.separator
 import rtsep.sparse.coder
-from rtsep.frontend.features import ColumnGrid, Columns
+from rtsep.frontend.features import Columns
 from rtsep.separator import SparseSeparator, load_separator
 from rtsep.sparse.dictionary import Dictionary
 from rtsep.streaming.overlap_add import OverlapAdd
@@ -103,10 +103,10 @@ def timed(function: Callable[..., Any], stage: str, clock: Clock, counts: list[f
 def costs(separator: SparseSeparator, n_active: float) -> dict[str, Cost]:
     """What each stage must compute and touch for a stereo chunk, whose patches are all coded together."""
     frontend, shape, model = separator._frontend, separator.shape, separator.model
-    grid = ColumnGrid(frontend, model.patch_columns)
+    grid = model.grid()
     channels, stems, all_slices = 2, len(separator.stems), shape.context_slices + shape.slices
     n_atoms, n_features = len(model.atoms), model.patch_columns * frontend.n_bands
-    rows = channels * grid.decoded.size * shape.slices
+    rows = channels * grid.ends.size * shape.slices
     n_out = model.decoder.shape[1]
     sums = channels * frontend.n_bands * (grid.history + grid.n_columns)
     coded = {
@@ -123,7 +123,7 @@ def costs(separator: SparseSeparator, n_active: float) -> dict[str, Cost]:
     return {
         "analyze": analyze_cost(frontend) * (channels * all_slices),
         "band power": power_cost(frontend) * (channels * all_slices),
-        "patches": Cost(2 * sums, 8 * sums + 4 * channels * grid.decoded.size * n_features) * all_slices,
+        "patches": Cost(2 * sums, 8 * sums + 4 * channels * grid.ends.size * n_features) * all_slices,
         **coded,
         "gains": gains_cost(frontend) * (channels * stems * shape.slices),
         "synthesize": synthesize_cost(frontend) * (channels * stems * shape.slices),

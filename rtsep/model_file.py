@@ -12,7 +12,7 @@ import numpy as np
 from rtsep.errors import ModelError, OptionError
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.cqt import CQT
-from rtsep.frontend.features import FrontEnd
+from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
 from rtsep.tensor_file import read_header, read_tensors, write_tensors
@@ -49,8 +49,9 @@ class SparseModel:
     """All that a sparse separator is: plain numbers and two arrays.
 
     `atoms` `(n_atoms, patch_columns, n_bands)`, `whitening` `(n, n)` for patches of n = patch_columns * n_bands values,
-    and `decoder` `(n_atoms, n_stems * n_bands)` float32; `compression` is the exponent of the amplitudes that are coded
-    and decoded, `sparsity` λ for whitened patches of unit norm.
+    and `decoder` `(n_atoms, n_columns * n_stems * n_bands)` float32, n_columns being how many columns a patch decodes:
+    `decoded_columns` says which. `compression` is the exponent of the amplitudes that are coded and decoded, `sparsity`
+    λ for whitened patches of unit norm.
     """
 
     stems: tuple[str, ...]
@@ -63,9 +64,13 @@ class SparseModel:
     whitening: F32
     decoder: F32
     notes: dict[str, Any] = field(default_factory=dict)
+    decoded_columns: Decoded = "newest"
 
     def frontend(self) -> FrontEnd:
         return self.spec.build()
+
+    def grid(self) -> ColumnGrid:
+        return ColumnGrid(self.frontend(), self.patch_columns, self.decoded_columns)
 
     @property
     def patch_columns(self) -> int:
@@ -121,6 +126,8 @@ def load_model(name_or_path: str) -> SparseModel:
             sparsity=float(header["sparsity"]),
             mask_exponent=float(header["mask_exponent"]),
             notes=header["notes"],
+            # Files from before there was a choice do not say.
+            decoded_columns=header.get("decoded_columns", "newest"),
             **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
         )
         _check_sizes(model)
@@ -137,7 +144,7 @@ def _check_sizes(model: SparseModel) -> None:
     fitting = {
         "atoms": (n_atoms, patch_columns, n_bands),
         "whitening": (n_features, n_features),
-        "decoder": (n_atoms, len(model.stems) * n_bands),
+        "decoder": (n_atoms, model.grid().places.size * len(model.stems) * n_bands),
     }
     for name, shape in fitting.items():
         check_array(name, getattr(model, name), shape)

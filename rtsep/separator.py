@@ -6,7 +6,7 @@ import numpy as np
 
 from rtsep.decoder.kernels import decode_codes
 from rtsep.decoder.masks import ratio_masks
-from rtsep.frontend.features import ColumnGrid, Columns, compress
+from rtsep.frontend.features import Columns, compress
 from rtsep.frontend.slices import SLICES_TOGETHER, chunk_shape, cut_slices
 from rtsep.kernel_loading import load_without_compiler
 from rtsep.model_file import SparseModel, load_model, model_path
@@ -35,7 +35,7 @@ class SparseSeparator:
         self.stems = model.stems
         self.sample_rate = model.sample_rate
         self._frontend = model.frontend()
-        self._grid = ColumnGrid(self._frontend, model.patch_columns)
+        self._grid = model.grid()
         self._coder = SparseCoder(model.dictionary, model.whitening, model.sparsity, solver)
         slices = slices or max(1, _CHUNK_SAMPLES // self._frontend.hop)
         self.shape = chunk_shape(self._frontend, self._grid.context_slices, slices)
@@ -81,12 +81,12 @@ class SparseSeparator:
         All patches of a chunk are coded together, which is what makes the matrix products fast; still no bit of a
         code depends on what is coded beside it.
         """
-        n_slices, n_channels, n_decoded = patches.shape[:3]
-        rows = compress(patches, self.model.compression).reshape(n_slices * n_channels * n_decoded, -1)
+        n_slices, n_channels, n_patches = patches.shape[:3]
+        rows = compress(patches, self.model.compression).reshape(n_slices * n_channels * n_patches, -1)
         codes, _ = self._coder.encode(rows)
         decoded = np.empty((len(codes), self.model.decoder.shape[1]), np.float32)
         decode_codes(codes, self.model.decoder, decoded)
-        amplitudes = decoded.reshape(n_slices, n_channels, n_decoded, len(self.stems), -1)
+        amplitudes = decoded.reshape(n_slices, n_channels, self._grid.decoded.size, len(self.stems), -1)
         masks = ratio_masks(amplitudes.transpose(3, 0, 1, 4, 2), self.model.mask_exponent)
         return np.ascontiguousarray(masks[..., self._grid.nearest_decoded].swapaxes(0, 1))
 

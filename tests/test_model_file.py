@@ -45,14 +45,34 @@ def test_every_size_of_a_front_end_is_saved(model, tmp_path):
     assert (frontend.slice_length, frontend.hop, frontend.latency) == (1024, 128, 512)
 
 
+def test_which_columns_are_decoded_is_saved_and_a_file_that_does_not_say_decodes_the_newest(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(replace(model, decoded_columns="middle"), path)
+    assert load_model(str(path)).decoded_columns == "middle"
+    content = path.read_bytes()
+    without = content.replace(b', \\"decoded_columns\\": \\"middle\\"', b"")
+    length = int.from_bytes(content[:8], "little") - (len(content) - len(without))
+    assert len(without) < len(content)
+    path.write_bytes(length.to_bytes(8, "little") + without[8:])
+    assert load_model(str(path)).decoded_columns == "newest"
+
+
 def test_weights_that_do_not_fit_are_refused(model, tmp_path):
     path = tmp_path / "m.safetensors"
     not_numbers = np.full_like(model.decoder, np.nan)
+    cqt = FrontEndSpec("cqt", BandLayout(44100), {"slice_length": 8192, "transition": 4096, "n_columns": 8})
+    n_bands = cqt.build().n_bands
+    atoms = np.full((6, 8, n_bands), (8 * n_bands) ** -0.5, np.float32)
     paths = ("../bass", "drums", "vocals", "other")
     for wrong in (
         replace(model, decoder=model.decoder[:, :-1]),
         replace(model, decoder=not_numbers),
         replace(model, stems=paths),
+        replace(model, decoded_columns="oldest"),
+        # In the middle of this front end's slices are two columns.
+        replace(
+            model, decoded_columns="middle", spec=cqt, atoms=atoms, whitening=np.eye(8 * n_bands, dtype=np.float32)
+        ),
         replace(model, spec=replace(model.spec, sizes={"slice_length": 1000, "hop": 300})),
     ):
         save_model(wrong, path)

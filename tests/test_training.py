@@ -199,6 +199,7 @@ def test_a_recording_that_is_cut_off_is_one_clear_line(data, tmp_path, processes
         ("seed = 1", "no entry 'data'"),
         (dedent(RECIPE).replace("atoms", "atom"), "'atoms'"),
         (dedent(RECIPE).replace("ridge", "epochs = -1\nridge"), "decoder epochs -1"),
+        (dedent(RECIPE).replace("ridge", "columns = 'all'\nridge"), "decoder columns 'all' are not newest or middle"),
     ],
 )
 def test_recipes_that_cannot_be_used_are_one_clear_line(tmp_path: Path, text, words):

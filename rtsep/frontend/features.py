@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
+from rtsep.errors import OptionError
 from rtsep.frontend import kernels
 from rtsep.types import C64, F32, Audio
 
 # A column is decoded if the newest slice touches it and the slices so far give it this share of a full column's weight:
 # columns under the foot of the Tukey slope say more of their neighbours than of themselves.
 _DECODABLE = 0.5
+# The middle of a slice is what weighs this share of its heaviest column; its last column is the last of this weight.
+_MIDDLE, _LAST = 0.75, 0.05
+
+Decoded = Literal["newest", "middle"]
+"""Which columns a patch decodes: its newest one, or those in the middle of the slice that it ends with."""
 
 
 class FrontEnd(Protocol):
@@ -42,9 +48,17 @@ class FrontEnd(Protocol):
 
 
 class ColumnGrid:
-    """Which columns a slice decodes, and how much past their patches need; a property of front end and patch size."""
+    """Which columns a slice decodes, and how much past their patches need.
 
-    def __init__(self, frontend: FrontEnd, patch_columns: int) -> None:
+    Patches end at the columns `ends` of a slice, one patch at each; all of them together decode the columns `decoded`.
+    By `newest` a patch decodes the column that it ends with. By `middle` there is one patch, it ends with the last
+    column that the slice has something of, and decodes the few that the slice's window leaves nearly whole, which make
+    up most of what the slice will sound: they are heard with what follows them, and no later for that.
+    """
+
+    def __init__(self, frontend: FrontEnd, patch_columns: int, decoded: Decoded = "newest") -> None:
+        if decoded not in get_args(Decoded):
+            raise OptionError(f"decoded columns {decoded!r} are not known: choose {' or '.join(get_args(Decoded))}")
         hop, weight = frontend.columns_per_hop, frontend.column_weight
         self.patch_columns = patch_columns
         self.hop = hop
@@ -52,8 +66,17 @@ class ColumnGrid:
         self.history = patch_columns - 1
         self.weight = _summed_weight(weight, hop, self.history)
         newest = self.weight[self.history :]
-        self.decoded = np.flatnonzero((newest >= _DECODABLE * newest.max()) & (weight > 0))
-        oldest = int(self.decoded[0]) - self.history
+        if decoded == "newest":
+            self.ends = self.decoded = np.flatnonzero((newest >= _DECODABLE * newest.max()) & (weight > 0))
+        else:
+            self.ends = np.flatnonzero(weight >= _LAST * weight.max())[-1:]
+            self.decoded = np.flatnonzero(weight >= _MIDDLE * weight.max())
+        # Where in a patch the columns lie that it decodes.
+        self.places = self.history - self.ends[-1] + self.decoded[-(self.decoded.size // self.ends.size) :]
+        if self.places[0] < 0:
+            fewest = patch_columns - int(self.places[0])
+            raise OptionError(f"patches of {patch_columns} columns begin after the middle: take {fewest} or more")
+        oldest = int(self.ends[0]) - self.history
         last_heard = int(np.flatnonzero(weight)[-1])
         # The oldest column of the first patch is touched by slices back to the one that just reaches it.
         self.context_slices = max(0, -((oldest - last_heard) // hop))
@@ -70,7 +93,7 @@ class Columns:
         self._sum = np.zeros((n_channels, n_bands, grid.history + grid.n_columns), np.float32)
 
     def push(self, power: F32) -> F32:
-        """Patches `(n_channels, n_decoded, patch_columns, n_bands)` of energy that a slice's columns make up.
+        """Patches `(n_channels, n_ends, patch_columns, n_bands)` of energy that a slice's columns make up.
 
         `power` is the slice's `(n_channels, n_bands, n_columns)`; the energy of a column is the sum over its slices
         divided by the sum of their squared windows.
@@ -78,8 +101,8 @@ class Columns:
         grid = self._grid
         kernels.push_columns(power, grid.hop, self._sum)
         n_channels, n_bands = power.shape[:2]
-        patches = np.empty((n_channels, grid.decoded.size, grid.patch_columns, n_bands), np.float32)
-        kernels.cut_patches(self._sum, grid.weight, grid.decoded, patches)
+        patches = np.empty((n_channels, grid.ends.size, grid.patch_columns, n_bands), np.float32)
+        kernels.cut_patches(self._sum, grid.weight, grid.ends, patches)
         return patches
 
 

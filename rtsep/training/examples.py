@@ -1,4 +1,4 @@
-"""Training examples: patches of a mixture beside the newest column of each of its stems, all as band energies."""
+"""Training examples: patches of a mixture beside those columns of its stems that are decoded, all as band energies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from rtsep.errors import OptionError
-from rtsep.frontend.features import ColumnGrid, Columns, compress
+from rtsep.frontend.features import ColumnGrid, Columns, Decoded, FrontEnd, compress
 from rtsep.model_file import FrontEndSpec
 from rtsep.sparse.coder import unit_norm
 from rtsep.sparse.ranks import ONE_RANK, Numbers, Ranks, Shard
@@ -24,8 +24,9 @@ _SILENCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Unit-norm patches `(n, patch_columns * n_bands)` and the stems' newest columns `(n, n_stems * n_bands)`.
+    """Unit-norm patches `(n, patch_columns * n_bands)`, and of the stems what a decoder is to make of each patch.
 
+    `stems` `(n, n_columns * n_stems * n_bands)` are the columns that a patch decodes, mostly its newest one alone;
     `mixtures` `(n,)` numbers the mixture that each comes from; one by itself has the number 0.
 
     Both are compressed amplitudes divided by the length of the mixture's patch, so that level is out of the question.
@@ -39,14 +40,18 @@ class Examples:
         return len(self.patches)
 
 
-def mixture_examples(stems: F32, spec: FrontEndSpec, patch_columns: int, compression: float) -> Examples:
+def mixture_examples(
+    stems: F32, spec: FrontEndSpec, patch_columns: int, compression: float, decoded: Decoded = "newest"
+) -> Examples:
     """Examples from one mixture, given as its stems `(n_stems, n_samples)`: just what a separator would see of it."""
-    return _examples(np.vstack([stems.sum(axis=0), stems]), spec, patch_columns, compression)
+    return _examples(np.vstack([stems.sum(axis=0), stems]), spec, patch_columns, compression, decoded)
 
 
-def mixture_patches(stems: F32, spec: FrontEndSpec, patch_columns: int, compression: float) -> Examples:
+def mixture_patches(
+    stems: F32, spec: FrontEndSpec, patch_columns: int, compression: float, decoded: Decoded = "newest"
+) -> Examples:
     """The same patches, with no stems beside them, `(n, 0)`: all that a dictionary learns from, in half the time."""
-    return _examples(stems.sum(axis=0, keepdims=True), spec, patch_columns, compression)
+    return _examples(stems.sum(axis=0, keepdims=True), spec, patch_columns, compression, decoded)
 
 
 def draw_examples(
@@ -96,11 +101,25 @@ def _drawn(cut: Callable[[F32], Examples], mixer: Mixer, number: int) -> Example
     return cut(mixer.draw(number))
 
 
-def _examples(channels: F32, spec: FrontEndSpec, patch_columns: int, compression: float) -> Examples:
+def _examples(channels: F32, spec: FrontEndSpec, patch_columns: int, compression: float, decoded: Decoded) -> Examples:
     """Examples from `channels` `(1 + n_stems, n_samples)`, the mixture before its stems."""
     frontend = spec.build()
-    grid = ColumnGrid(frontend, patch_columns)
+    grid = ColumnGrid(frontend, patch_columns, decoded)
     audio = np.ascontiguousarray(channels.T)
+    # An example for each column that goes by, about: where slices have fewer patches, they are laid several times.
+    times = max(1, frontend.columns_per_hop // grid.ends.size)
+    passes = [_patches(audio[shift:], frontend, grid) for shift in range(0, frontend.hop, frontend.hop // times)]
+    amplitudes = compress(np.concatenate(passes, axis=1), compression)
+    mixture = amplitudes[0].reshape(amplitudes.shape[1], -1)
+    targets = amplitudes[1:][:, :, grid.places].transpose(1, 2, 0, 3).reshape(len(mixture), -1)
+    unit, length = unit_norm(mixture)
+    sounding = length[:, 0] > _SILENCE
+    n_sounding = int(sounding.sum())
+    return Examples(unit[sounding], targets[sounding] / length[sounding], np.zeros(n_sounding, np.int64))
+
+
+def _patches(audio: F32, frontend: FrontEnd, grid: ColumnGrid) -> F32:
+    """Patches of energy `(n_channels, n, patch_columns, n_bands)` of all whole slices that have their context."""
     columns = Columns(grid, audio.shape[1], frontend.n_bands)
     seen = []
     for s in range((len(audio) - frontend.slice_length) // frontend.hop + 1):
@@ -108,10 +127,4 @@ def _examples(channels: F32, spec: FrontEndSpec, patch_columns: int, compression
         patches = columns.push(frontend.band_power(frontend.analyze(samples)))
         if s >= grid.context_slices:
             seen.append(patches)
-    amplitudes = compress(np.concatenate(seen, axis=1), compression)
-    mixture = amplitudes[0].reshape(amplitudes.shape[1], -1)
-    newest = amplitudes[1:, :, -1].transpose(1, 0, 2).reshape(len(mixture), -1)
-    unit, length = unit_norm(mixture)
-    sounding = length[:, 0] > _SILENCE
-    n_sounding = int(sounding.sum())
-    return Examples(unit[sounding], newest[sounding] / length[sounding], np.zeros(n_sounding, np.int64))
+    return np.concatenate(seen, axis=1)

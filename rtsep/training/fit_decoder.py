@@ -74,13 +74,14 @@ def fit_decoder(
         whitening=whitening,
         decoder=decoder,
         notes={"recipe": recipe.text, "examples": shard.total, **notes},
+        decoded_columns=recipe.decoded_columns,
     )
 
 
 def _in_closed_form(
     ridge: float, n_atoms: int, coder: SparseCoder, examples: Examples, shard: Shard, progress: Progress
 ) -> tuple[F32, Notes]:
-    """The decoder from codes to the stems' newest columns, and how many atoms a code has on average.
+    """The decoder from codes to the stems' columns, and how many atoms a code has on average.
 
     All ranks add up batch after batch, as one rank would.
     """

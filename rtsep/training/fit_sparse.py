@@ -80,7 +80,13 @@ def _draw(
         return Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
 
     mixer = ranks.together(begin)
-    cut_alike = partial(cut, spec=recipe.spec, patch_columns=recipe.patch_columns, compression=recipe.compression)
+    cut_alike = partial(
+        cut,
+        spec=recipe.spec,
+        patch_columns=recipe.patch_columns,
+        compression=recipe.compression,
+        decoded=recipe.decoded_columns,
+    )
 
     def report(done: int) -> None:
         drawn = min(done * ranks.size, recipe.mixtures)

@@ -6,10 +6,11 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from rtsep.errors import OptionError
 from rtsep.frontend.bands import BandLayout
+from rtsep.frontend.features import Decoded
 from rtsep.model_file import FrontEndSpec
 from rtsep.training.augment import Remix
 from rtsep.training.chain import Chain
@@ -24,7 +25,8 @@ T = TypeVar("T")
 class SparseRecipe:
     """How a sparse model is made: from `songs` and other `datasets`. `text` is the file itself, kept in the model.
 
-    `decoder_epochs` are those of gradient descent; with none the decoder is the closed form.
+    `decoder_epochs` are those of gradient descent; with none the decoder is the closed form. `decoded_columns` are
+    those that a patch decodes, the newest one if the recipe does not say.
     """
 
     text: str
@@ -46,6 +48,7 @@ class SparseRecipe:
     ridge: float
     decoder_epochs: int
     mask_exponent: float
+    decoded_columns: Decoded = "newest"
 
     def sources(self, data: Path) -> list[Source]:
         """The recordings that the recipe names, below the folder `data`."""
@@ -77,6 +80,8 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
     sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
     if (epochs := int(decode.get("epochs", 0))) < 0:
         raise ValueError(f"decoder epochs {epochs}")
+    if (decoded := decode.get("columns", "newest")) not in get_args(Decoded):
+        raise ValueError(f"decoder columns {decoded!r} are not {' or '.join(get_args(Decoded))}")
     return SparseRecipe(
         text=text,
         seed=int(table["seed"]),
@@ -97,6 +102,7 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
         ridge=float(decode["ridge"]),
         decoder_epochs=epochs,
         mask_exponent=float(decode["mask_exponent"]),
+        decoded_columns=decoded,
     )
 
 
