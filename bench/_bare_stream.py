@@ -42,12 +42,14 @@ def measure(block: int, seconds: float) -> dict[str, float]:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
         stolen = stolen_seconds()
         lateness = lateness_of_naps(seconds)
-        return {
+        row = {
             "underruns": n_xruns,
             "latest_wake_ms": 1e3 * max(lateness),
             "late_wakes": sum(late > block / 44100 / 2 for late in lateness),
             "stolen_s": stolen_seconds() - stolen,
         }
+    sounddevice._terminate()  # as long as there is a server to say goodbye to
+    return row
 
 
 def lateness_of_naps(seconds: float) -> list[float]:

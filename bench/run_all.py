@@ -39,7 +39,7 @@ def measure(script: Path, quick: bool) -> bool:
     with TemporaryDirectory() as folder:
         result, drawing = Path(folder) / "rows.json", Path(folder) / "drawing.png"
         command = [sys.executable, str(script), "--json", str(result), *(["--quick"] if quick else [])]
-        if can_draw() and "--plot" in script.read_text(encoding="utf-8"):
+        if can_draw() and "add_plot_option(parser" in script.read_text(encoding="utf-8"):
             command += ["--plot", str(drawing)]
         if subprocess.run(command, check=False).returncode != 0 or not result.exists():
             return False

@@ -25,7 +25,7 @@ from _plot import add_plot_option, pyplot
 from _table import Row, bench_parser, publish
 
 BLOCK = 256
-SECONDS = {"low": 600.0, "balanced": 40.0, "quality": 300.0}
+SECONDS = {"low": 600.0, "balanced": 40.0, "quality": 60.0}
 QUICK_SECONDS = 20.0
 
 

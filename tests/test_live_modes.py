@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rtsep.errors import OptionError
 from rtsep.live.modes import MODES, choose_model, too_slow
-from rtsep.live.plan import LivePlan
+from rtsep.live.plan import LivePlan, make_plan
 from rtsep.separator import load_separator
 
+ROOT = Path(__file__).parents[1]
 # 1 ms is 10 samples: a chunk each 20 ms, a deadline of 13 ms.
 PLAN = LivePlan(
     rate=10_000,
@@ -29,6 +32,16 @@ PLAN = LivePlan(
 def test_a_mode_has_the_latency_that_is_said_of_it(latency: str, most_ms: float) -> None:
     separator = load_separator(choose_model(latency, None, 1), slices=1)
     assert most_ms - 1 < 1e3 * separator.shape.latency / separator.sample_rate <= most_ms
+    plan = make_plan(separator.shape, separator.sample_rate, separator.sample_rate, 2, 256)
+    (mode,) = (mode for mode in MODES if mode.name == latency)
+    end_to_end = f"{1e3 * plan.delay / plan.rate:.0f} ms | {100 * mode.load:.0f} % |"
+    assert f"| `{latency}` | `{mode.model}` | {most_ms} ms | {end_to_end}\n" in (ROOT / "README.md").read_text()
+
+
+def test_loads_are_those_that_the_soak_found() -> None:
+    rows = json.loads((ROOT / "bench/results/soak.json").read_text())["rows"]
+    found = {row["case"].partition(",")[0]: round(row["load"], 2) for row in rows if "load" in row}
+    assert [(mode.name, mode.load) for mode in MODES] == [(mode.name, found[mode.name]) for mode in MODES]
 
 
 def test_without_a_mode_the_model_is_the_one_that_is_named() -> None:
@@ -51,7 +64,7 @@ def test_what_contradicts_itself_is_refused(latency: str, model: str | None, n_r
         ("low", 12.9, ""),
         ("low", 13.5, "give --reserve 14"),
         ("low", 30, "choose --latency balanced"),
-        ("low", 50, "choose --latency quality"),
+        ("low", 65, "choose --latency quality"),
         ("balanced", 17, "choose --latency quality"),
         ("quality", 19, "more --slices"),
         ("low", 500, "more --slices"),
