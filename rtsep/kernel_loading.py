@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numba.core.caching import Cache
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 
 
 def load_without_compiler() -> None:
@@ -14,7 +14,7 @@ def load_without_compiler() -> None:
     Before it looks into the cache numba (0.60 to 0.68) imports and registers all that its compiler knows. Machine code
     needs none of it; the compiler does the same by itself before it compiles.
     """
-    Cache.load_overload = _load_overload
+    Cache.load_overload = _load_overload  # type: ignore[method-assign]
 
 
 def _load_overload(cache: Any, signature: Any, target: Any) -> Any:

@@ -35,9 +35,9 @@ class RankFailed(Exception):
 class RemoteWorker:
     """Another rank as a `schedule.Worker`. It computes in the order it is handed: only the oldest slot is looked at.
 
-    `in_reserve`: others are to work in its place. `lost`: it is dead. `stalled`: it has not answered for longer than the
-    pace allows; it is handed nothing until it does, and that answer is thrown away. `gone`: it has said that it leaves,
-    and left its `record`.
+    `in_reserve`: others are to work in its place. `lost`: it is dead. `stalled`: it has not answered for longer than
+    the pace allows; it is handed nothing until it does, and that answer is thrown away. `gone`: it has said that it
+    leaves, and left its `record`.
     """
 
     def __init__(self, comm: MPI.Comm, rank: int) -> None:
