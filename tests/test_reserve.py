@@ -63,7 +63,7 @@ def test_what_one_writes_the_other_reads() -> None:
     assert memory[4999] == 7
 
 
-@pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"pid": 1 << 22}, {"file": 999}, None])
+@pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"pid": 1 << 22}, {"file": 999}, {"name": "rtsep-0"}, None])
 def test_memory_that_is_not_there_is_not_shared(change: dict[str, object] | None) -> None:
     _, place = make_shared(5000)
     assert place is not None
