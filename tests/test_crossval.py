@@ -129,7 +129,7 @@ def test_wrong_entries_are_told(bench: dict[str, ModuleType], text: str) -> None
         ("dictionary.patch_columns=4", set()),
         ("remix.tilt_db=0.0", set()),
         ("decoder.epochs=3", {"examples", "dictionary"}),
-        ("decoder.columns='middle'", set()),
+        ("decoder.columns='newest'", set()),
         ("frontend.transition=1024", set()),
         ("data.held_out=[]", set()),
     ],
