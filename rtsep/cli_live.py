@@ -42,7 +42,7 @@ def live(
     rate: Annotated[int | None, typer.Option(help="In Hz; the input's own if not given.")] = None,
     block: Annotated[int, typer.Option(help="Samples that the device hands over at a time.")] = 256,
     reserve: Annotated[
-        int | None, typer.Option(help="Blocks kept ready against jitter; if not given, a chunk's worth, at least 35 ms.")
+        int | None, typer.Option(help="Blocks kept ready against jitter; else a chunk's worth, 35 ms at least.")
     ] = None,
     slices: Annotated[int, typer.Option(help="Slices a chunk: more take less computing and add latency.")] = 1,
     record: Annotated[Path | None, typer.Option(help="Record the stems into this folder from the beginning.")] = None,
