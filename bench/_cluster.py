@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-_SLOTS = 2
+from rtsep.engine.mpi import HELD_BYTES, LONGEST_REST, LOOKS_A_CHUNK, SHORTEST_REST
+from rtsep.engine.reserve import RANKS_A_CORE
+from rtsep.engine.slots import SLOTS
+from rtsep.engine.waiting import LONGEST_NAP, NAP_SHARE
+
 _REST = -1.0
-_LOOKS_A_CHUNK, _SHORTEST_REST, _LONGEST_REST = 8, 0.002, 0.01  # how long rank 0 rests at most, as in rtsep.engine
-_RANKS_A_CORE = 2  # that are at work at a time; others wait in reserve
-_NAP_SHARE, _LONGEST_NAP = 0.05, 0.05  # a worker without work looks after such a share of its wait
-_HELD_BYTES = 32 << 20  # of results that wait for their turn, as in rtsep.engine
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class Costs:
     Rank 0: `read` it from the song, `hand` it over, `collect` its stems, `write` them; `look` is for each worker and
     round of its loop; `end` until the files are there after the last. A worker: `compute`, and `answer` with the stems.
     `crowding`: how many times longer everything takes where no core is free; `switching`: as many times more where
-    ranks take turns on the cores; `idle`: the share of a core that a worker
-    without work takes by asking for some.
+    ranks take turns on the cores; `idle`: the share of a core that a worker without work takes by asking for some.
     """
 
     compute: float
@@ -75,7 +74,7 @@ class Job:
     network: Network = SHARED_MEMORY
     cores: float | None = None
     period: float = 0.0
-    held_bytes: float = _HELD_BYTES
+    held_bytes: float = HELD_BYTES
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class _Link:
 class _Worker:
     """Computes what it holds, one chunk after the other; rank 0's own thread sends no messages."""
 
-    room = _SLOTS
+    room = SLOTS
 
     def __init__(self, run: _Run, is_own: bool) -> None:
         self.is_own = is_own
@@ -174,7 +173,7 @@ class _Worker:
         if not self._at_work:
             self._at_work = True
             self._run.clock.taken -= self._idle
-            nap = min(_NAP_SHARE * (self._run.clock.now - self._idle_since), _LONGEST_NAP)
+            nap = min(NAP_SHARE * (self._run.clock.now - self._idle_since), LONGEST_NAP)
             self._run.clock.after(0.0 if self.is_own else nap / 2, self._begin)
 
     def _begin(self) -> None:
@@ -216,7 +215,7 @@ class _Run:
         self.is_done = False
         self.takes_both = job.network.takes_both
         self._job = job
-        n_at_work = min(job.n_ranks, round(_RANKS_A_CORE * (job.cores or job.n_ranks)))
+        n_at_work = min(job.n_ranks, round(RANKS_A_CORE * (job.cores or job.n_ranks)))
         self._workers = [_Worker(self, is_own=False) for _ in range(n_at_work - 1)] + [_Worker(self, is_own=True)]
         room = sum(worker.room for worker in self._workers)
         self._window = min(room + job.n_ranks, max(job.n_ranks + 1, int(job.held_bytes / costs.stems_bytes)))
@@ -253,7 +252,7 @@ class _Run:
         else:
             self._is_resting = True
             self._n_rests += 1
-            rest = min(max(_SHORTEST_REST, self.costs.compute / _LOOKS_A_CHUNK), _LONGEST_REST)
+            rest = min(max(SHORTEST_REST, self.costs.compute / LOOKS_A_CHUNK), LONGEST_REST)
             self.clock.after(rest, partial(self._wake, self._n_rests))
 
     def _steps(self) -> Iterator[float]:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +23,7 @@ from rtsep.training.augment import Mixer
 from rtsep.training.examples import Examples, draw_examples, mixture_examples
 from rtsep.training.fit_decoder import fit_decoder
 from rtsep.training.fit_dictionary import Progress, fit_dictionary
+from rtsep.training.fit_sparse import cut_by
 from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
 
 _TELL_SECONDS = 30.0
@@ -81,19 +81,12 @@ def _draw(job: Job, data: Path) -> tuple[Examples, Shard]:
     recipe, tell = job.recipe, told(job.label)
     sources = recipe.sources(data)
     check_apart(job.fold, sources)
-    cut = partial(
-        mixture_examples,
-        spec=recipe.spec,
-        patch_columns=recipe.patch_columns,
-        compression=recipe.compression,
-        decoded=recipe.decoded_columns,
-    )
     mixer = Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
 
     def report(done: int) -> None:
         tell("mixtures", done / recipe.mixtures, f"{done} of {recipe.mixtures}")
 
-    return draw_examples(cut, mixer, recipe.mixtures, default_processes(), progress=report)
+    return draw_examples(cut_by(recipe, mixture_examples), mixer, recipe.mixtures, default_processes(), progress=report)
 
 
 def _fit(jobs: Sequence[Job], examples: Examples, shard: Shard) -> None:

@@ -103,7 +103,7 @@ def timed(function: Callable[..., Any], stage: str, clock: Clock, counts: list[f
 def costs(separator: SparseSeparator, n_active: float) -> dict[str, Cost]:
     """What each stage must compute and touch for a stereo chunk, whose patches are all coded together."""
     frontend, shape, model = separator._frontend, separator.shape, separator.model
-    grid = model.grid()
+    grid = model.grid(frontend)
     channels, stems, all_slices = 2, len(separator.stems), shape.context_slices + shape.slices
     n_atoms, n_features = len(model.atoms), model.patch_columns * frontend.n_bands
     rows = channels * grid.ends.size * shape.slices

@@ -69,8 +69,9 @@ class SparseModel:
     def frontend(self) -> FrontEnd:
         return self.spec.build()
 
-    def grid(self) -> ColumnGrid:
-        return ColumnGrid(self.frontend(), self.patch_columns, self.decoded_columns)
+    def grid(self, frontend: FrontEnd) -> ColumnGrid:
+        """Of the columns of `frontend`, which is the model's own."""
+        return ColumnGrid(frontend, self.patch_columns, self.decoded_columns)
 
     @property
     def patch_columns(self) -> int:
@@ -137,14 +138,15 @@ def load_model(name_or_path: str) -> SparseModel:
 
 
 def _check_sizes(model: SparseModel) -> None:
-    n_bands = model.frontend().n_bands
+    frontend = model.frontend()
+    n_bands, n_decoded = frontend.n_bands, model.grid(frontend).places.size
     check_stems(model.stems)
     n_atoms, patch_columns = model.atoms.shape[:2]
     n_features = patch_columns * n_bands
     fitting = {
         "atoms": (n_atoms, patch_columns, n_bands),
         "whitening": (n_features, n_features),
-        "decoder": (n_atoms, model.grid().places.size * len(model.stems) * n_bands),
+        "decoder": (n_atoms, n_decoded * len(model.stems) * n_bands),
     }
     for name, shape in fitting.items():
         check_array(name, getattr(model, name), shape)

@@ -8,7 +8,6 @@ from rtsep.decoder.kernels import decode_codes
 from rtsep.decoder.masks import ratio_masks
 from rtsep.frontend.features import Columns, compress
 from rtsep.frontend.slices import SLICES_TOGETHER, chunk_shape, cut_slices
-from rtsep.kernel_loading import load_without_compiler
 from rtsep.model_file import SparseModel, load_model, model_path
 from rtsep.sparse.coder import Solver, SparseCoder
 from rtsep.tensor_file import read_header
@@ -35,7 +34,7 @@ class SparseSeparator:
         self.stems = model.stems
         self.sample_rate = model.sample_rate
         self._frontend = model.frontend()
-        self._grid = model.grid()
+        self._grid = model.grid(self._frontend)
         self._coder = SparseCoder(model.dictionary, model.whitening, model.sparsity, solver)
         slices = slices or max(1, _CHUNK_SAMPLES // self._frontend.hop)
         self.shape = chunk_shape(self._frontend, self._grid.context_slices, slices)
@@ -102,7 +101,6 @@ def load_separator(
     `solver` is that of sparse codes; a TimbreNet has none. `slices` is how many a chunk yields, of its own choice if
     not given: fewer are quicker to fill and take more computing; the stems are the same.
     """
-    load_without_compiler()
     if read_header(model_path(name_or_path)).get("kind") == timbrenet.KIND:
         return TimbreSeparator(timbrenet.load_timbrenet(name_or_path), slices)
     return SparseSeparator(load_model(name_or_path), solver, slices)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from rtsep.commands.console import print_tables
+from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError, RtsepError
 from rtsep.run_report import check_report_path, write_json
 from rtsep.types import Audio
@@ -114,7 +115,7 @@ def _measure_model(model: str, song: Path, options: ScalingOptions, folder: Path
     for _ in range(options.repeats):
         for n in options.ranks:
             reports[n].append(_run(model, song, n, options.launcher, folder))
-    cores = options.cores or len(os.sched_getaffinity(0))
+    cores = options.cores or len(own_cores())
     return [_row(model, n, reports, cores) for n in options.ranks]
 
 

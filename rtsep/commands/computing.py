@@ -110,8 +110,10 @@ def _patience(quiet: bool) -> Iterator[Callable[[], None]]:
 
 def _load(options: RunOptions) -> ModelSeparator:
     """Load what the job asks for. Raises ModelError, and OptionError where model and front end disagree."""
+    from rtsep.kernel_loading import load_without_compiler
     from rtsep.separator import load_separator
 
+    load_without_compiler()
     job = options.job
     separator = load_separator(job.model, job.solver)
     kind = frontend_of(separator)

@@ -21,6 +21,9 @@ def follow(command: str) -> NoReturn:
 def _import_separator() -> None:
     """Import what separating takes."""
     import rtsep.separator  # noqa: F401
+    from rtsep.kernel_loading import load_without_compiler
+
+    load_without_compiler()
 
 
 def _load(order: Order, model: bytes) -> Separator:

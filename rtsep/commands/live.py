@@ -16,6 +16,7 @@ from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioReader, open_audio
+from rtsep.kernel_loading import load_without_compiler
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import Ends, find_ends, stems_apart
 from rtsep.live.keys import Key, keyboard, make_keys
@@ -93,6 +94,7 @@ def plan_job(options: LiveOptions, song: AudioReader | None) -> tuple[LiveJob, M
     """What is to be played, and what separates it; `song` is the open input file, if any. Raises RtsepError."""
     model = choose_model(options.latency, options.model, world_size())
     ends = find_ends(song, options.input, options.output, options.channels, options.rate)
+    load_without_compiler()
     separator = load_separator(model, slices=options.slices)
     if options.outputs == "stems":
         ends = stems_apart(ends, len(separator.stems))

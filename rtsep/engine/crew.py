@@ -83,6 +83,8 @@ class Crew:
         """
         data = np.frombuffer(model, np.uint8)
         pace = Pace(stall_seconds)
+        for worker in (*self._remote, *self._remote):  # MPI may see at the second look only what has come
+            worker.listen()
         for worker in self._remote:
             memory = worker.equip(separator, order.max_channels, pace)
             worker.tell({"word": "serve", "order": asdict(order), "n_bytes": data.size, "memory": memory})

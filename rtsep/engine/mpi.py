@@ -20,9 +20,9 @@ from rtsep.engine.slots import SLOTS
 from rtsep.engine.waiting import check_launcher, nap
 from rtsep.types import Chunk, ChunkResult, Separator
 
-_HELD_BYTES = 32 << 20
-_LOOKS_A_CHUNK = 8  # at a worker, which has its next chunk already while it is not looked at
-_SHORTEST_REST, _LONGEST_REST = 0.002, 0.01
+HELD_BYTES = 32 << 20
+LOOKS_A_CHUNK = 8  # at a worker, which has its next chunk already while it is not looked at
+SHORTEST_REST, LONGEST_REST = 0.002, 0.01
 
 
 class _OwnThread:
@@ -78,13 +78,13 @@ class MpiEngine:
         self._fit: list[bool] = []
         result_bytes = 4 * len(separator.stems) * separator.shape.output_length * max_channels
         room = SLOTS * len(remote) + self._own.room
-        self._window = min(room + len(self._workers), max(len(self._workers) + 1, _HELD_BYTES // result_bytes))
+        self._window = min(room + len(self._workers), max(len(self._workers) + 1, HELD_BYTES // result_bytes))
 
     def await_ready(self, seconds: float) -> None:
         """Wait until all ranks are ready or dead, but no longer than this; who is late joins when it is ready."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not all(worker.ready or worker.lost for worker in self._remote):
-            nap(_SHORTEST_REST)
+            nap(SHORTEST_REST)
             for worker in self._remote:
                 worker.listen()
         self._muster()
@@ -121,4 +121,4 @@ class MpiEngine:
         """Sleep until rank 0 itself is done, or until it is time to look at the others."""
         check_launcher()
         self._muster()
-        self._own.wait(min(max(_SHORTEST_REST, self._pace.usual / _LOOKS_A_CHUNK), _LONGEST_REST))
+        self._own.wait(min(max(SHORTEST_REST, self._pace.usual / LOOKS_A_CHUNK), LONGEST_REST))

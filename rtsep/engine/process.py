@@ -60,8 +60,8 @@ def on_one_host(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def own_cores() -> list[int]:
-    """The cores of its host that this process may run on."""
-    return sorted(os.sched_getaffinity(0))
+    """The cores of its host that this process may run on; all where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 def survives_deaths(environment: Mapping[str, str] = os.environ) -> bool:

@@ -92,10 +92,12 @@ class RemoteWorker:
     def equip(self, separator: Separator, max_channels: int, pace: Pace) -> Place | None:
         """Make ready for chunks, as the worker does; `pace` is that of all workers together.
 
-        What comes back is where memory is that both can share, if the worker finds it.
+        What comes back is where memory is that both can share, if the worker finds it; none if it is known to run on
+        another host.
         """
         self._pace = pace
-        memory, place = make_shared(slots_bytes(separator, max_channels))
+        near = self.host in ("", socket.gethostname())
+        memory, place = make_shared(slots_bytes(separator, max_channels)) if near else (None, None)
 
         def make(shares: bool) -> list[Slot]:
             return make_slots(self._comm, self.rank, separator, max_channels, memory if shares else None)
@@ -144,7 +146,7 @@ class RemoteWorker:
 
     def signal(self, number: signal.Signals) -> bool:
         """Send its process a signal; False where that runs on another host or has not said where."""
-        if self._here.get("host") != socket.gethostname():
+        if self.host != socket.gethostname():
             return False
         with suppress(ProcessLookupError):  # it has ended meanwhile
             os.kill(self._here["pid"], number)

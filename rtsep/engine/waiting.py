@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 _SHORTEST_NAP = 0.0001
-_LONGEST_NAP = 0.05
-_NAP_SHARE = 0.05  # of the wait so far
+LONGEST_NAP = 0.05
+NAP_SHARE = 0.05  # of the wait so far
 _LOOKS_BEFORE_NAPS = 10  # MPI takes two or three to see what is there; who naps may get his core back 3 ms later
 _LAUNCHER = os.getppid()
 
@@ -40,7 +40,7 @@ def wait_until(done: Callable[[], bool]) -> None:
         return
     started = time.monotonic()
     while not done():
-        nap(min(max(_SHORTEST_NAP, _NAP_SHARE * (time.monotonic() - started)), _LONGEST_NAP))
+        nap(min(max(_SHORTEST_NAP, NAP_SHARE * (time.monotonic() - started)), LONGEST_NAP))
 
 
 def settle(request: MPI.Request) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtsep.engine.process import use_one_thread
+from rtsep.engine.process import own_cores, use_one_thread
 from rtsep.errors import ModelError, RtsepError
 from rtsep.evaluation.bsseval import SongScorer, StemScores
 from rtsep.evaluation.songs import Recording, Song, read_song, sounding_windows
@@ -162,4 +161,4 @@ def _start_worker() -> None:
 
 def default_processes() -> int:
     """As many as there are cores to run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(own_cores())

@@ -50,7 +50,8 @@ class FrontEnd(Protocol):
 class ColumnGrid:
     """Which columns a slice decodes, and how much past their patches need.
 
-    Patches end at the columns `ends` of a slice, one patch at each; all of them together decode the columns `decoded`.
+    Patches end at the columns `ends` of a slice, one patch at each; all of them together decode the columns `decoded`,
+    which lie at `places` of a patch.
     By `newest` a patch decodes the column that it ends with. By `middle` there is one patch, it ends with the last
     column that the slice has something of, and decodes the few that the slice's window leaves nearly whole, which make
     up most of what the slice will sound: they are heard with what follows them, and no later for that.
@@ -68,11 +69,11 @@ class ColumnGrid:
         newest = self.weight[self.history :]
         if decoded == "newest":
             self.ends = self.decoded = np.flatnonzero((newest >= _DECODABLE * newest.max()) & (weight > 0))
+            self.places = np.array([self.history])
         else:
             self.ends = np.flatnonzero(weight >= _LAST * weight.max())[-1:]
             self.decoded = np.flatnonzero(weight >= _MIDDLE * weight.max())
-        # Where in a patch the columns lie that it decodes.
-        self.places = self.history - self.ends[-1] + self.decoded[-(self.decoded.size // self.ends.size) :]
+            self.places = self.history - self.ends[0] + self.decoded
         if self.places[0] < 0:
             fewest = patch_columns - int(self.places[0])
             raise OptionError(f"patches of {patch_columns} columns begin after the middle: take {fewest} or more")

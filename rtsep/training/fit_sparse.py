@@ -15,6 +15,7 @@ from rtsep.training.fit_decoder import check_dictionary, fit_decoder
 from rtsep.training.fit_dictionary import Progress, fit_dictionary
 from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
+from rtsep.types import F32
 
 
 def fit_sparse(
@@ -63,6 +64,17 @@ def fit_decoder_on(
     return fit_decoder(recipe, learned, examples, shard, progress, keeper)
 
 
+def cut_by(recipe: SparseRecipe, cut: Callable[..., Examples]) -> Callable[[F32], Examples]:
+    """`cut` with all that the recipe says of examples: of a mixture's stems it makes them."""
+    return partial(
+        cut,
+        spec=recipe.spec,
+        patch_columns=recipe.patch_columns,
+        compression=recipe.compression,
+        decoded=recipe.decoded_columns,
+    )
+
+
 def _draw(
     cut: Callable[..., Examples],
     recipe: SparseRecipe,
@@ -80,16 +92,9 @@ def _draw(
         return Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
 
     mixer = ranks.together(begin)
-    cut_alike = partial(
-        cut,
-        spec=recipe.spec,
-        patch_columns=recipe.patch_columns,
-        compression=recipe.compression,
-        decoded=recipe.decoded_columns,
-    )
 
     def report(done: int) -> None:
         drawn = min(done * ranks.size, recipe.mixtures)
         progress("mixtures", drawn / recipe.mixtures, f"{drawn} of {recipe.mixtures}")
 
-    return draw_examples(cut_alike, mixer, recipe.mixtures, processes, ranks, report)
+    return draw_examples(cut_by(recipe, cut), mixer, recipe.mixtures, processes, ranks, report)
