@@ -28,9 +28,9 @@ class Mode:
 
 # In the order of their latency.
 MODES = (
-    Mode("low", "stft-sparse-lowdelay", 0.56),
-    Mode("balanced", "cqt-sparse-lowlatency", 0.13),
-    Mode("quality", "cqt-sparse", 0.1),
+    Mode("low", "stft-sparse-lowdelay", 0.49),
+    Mode("balanced", "cqt-sparse-lowlatency", 0.1),
+    Mode("quality", "cqt-sparse", 0.05),
 )
 DEFAULT = "quality"
 
