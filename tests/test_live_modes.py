@@ -64,7 +64,7 @@ def test_what_contradicts_itself_is_refused(latency: str, model: str | None, n_r
         ("low", 12.9, ""),
         ("low", 13.5, "give --reserve 14"),
         ("low", 30, "choose --latency balanced"),
-        ("low", 65, "choose --latency quality"),
+        ("low", 90, "choose --latency quality"),
         ("balanced", 17, "choose --latency quality"),
         ("quality", 19, "more --slices"),
         ("low", 500, "more --slices"),
