@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +20,7 @@ import numpy as np
 
 from rtsep.engine.crew import leave
 from rtsep.engine.joining import connect
-from rtsep.engine.remote import RemoteWorker
+from rtsep.engine.remote import RemoteWorker, Task
 from rtsep.engine.schedule import Pace
 from rtsep.engine.worker import Order, follow
 from rtsep.separator import load_separator
@@ -47,10 +46,10 @@ class Null:
 
 def measure(worker: RemoteWorker, separator: Null) -> dict[str, float]:
     """Hand out chunk after chunk; the worker goes home in the end."""
-    order = Order(solver="cd", max_channels=N_CHANNELS)
-    memory = worker.equip(separator, N_CHANNELS, Pace(60.0))
-    worker.tell({"word": "serve", "order": asdict(order), "n_bytes": 1, "memory": memory})
-    worker.send(np.zeros(1, np.uint8))  # in place of the model
+    while not worker.is_settled:
+        worker.listen()
+    nothing = np.zeros(1, np.uint8)  # in place of the model
+    worker.call(Task(Order(solver="cd", max_channels=N_CHANNELS), nothing, separator, Pace(60.0)))
     while not worker.ready:
         worker.listen()
     samples = np.random.default_rng(0).standard_normal((separator.shape.input_length, N_CHANNELS)).astype(np.float32)

@@ -1,14 +1,18 @@
-"""Who of a host's ranks is at work, and the memory that two processes share."""
+"""Who of a host's ranks is at work, how the others are waked, and the memory that two processes share."""
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
+import time
 from dataclasses import dataclass
 
 import pytest
 
-from rtsep.engine.process import own_cores
-from rtsep.engine.reserve import call_up
+from rtsep.engine.bell import Bell, ring
+from rtsep.engine.process import local_rank, own_cores
+from rtsep.engine.reserve import call_up, will_be_called
 from rtsep.engine.shared import make_shared, open_shared
 
 
@@ -39,7 +43,7 @@ def test_ranks_bound_to_a_core_each_are_all_at_work() -> None:
 
 def test_the_first_in_reserve_step_in_and_whoever_is_at_work_stays() -> None:
     ranks = [Rank("far", (0,)) for _ in range(5)]
-    call_up(ranks)
+    assert call_up(ranks) == ranks[:2]
     assert at_work(ranks) == [1, 2]
     ranks[0].is_fit = False
     call_up(ranks)
@@ -51,6 +55,29 @@ def test_the_first_in_reserve_step_in_and_whoever_is_at_work_stays() -> None:
         rank.is_fit = False
     call_up(ranks)
     assert at_work(ranks) == [1]
+
+
+def test_those_that_are_not_among_a_host_s_first_make_nothing_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = 2 * (os.cpu_count() or 1)
+    told = []
+    for rank in (n - 1, n):
+        monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_RANK", str(rank))
+        told.append((local_rank(), will_be_called()))
+    assert told == [(n - 1, True), (n, False)]
+
+
+def test_a_bell_ends_a_nap_and_is_heard_later_by_who_was_awake() -> None:
+    bell = Bell()
+    ring("rtsep-nobody")
+    started = time.monotonic()
+    bell.nap(0.05)
+    assert time.monotonic() - started >= 0.05
+    threading.Timer(0.05, ring, [bell.name]).start()
+    bell.nap(5.0)
+    ring(bell.name)
+    bell.nap(5.0)
+    assert time.monotonic() - started < 1.0
+    bell.close()
 
 
 def test_what_one_writes_the_other_reads() -> None:

@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -20,7 +19,7 @@ from rtsep.engine.joining import connect
 from rtsep.engine.line import PeerLost
 from rtsep.engine.mpi import MpiEngine
 from rtsep.engine.process import INTERRUPTED, RankRecord, Terminated, own_record, seconds_since_start, survives_deaths
-from rtsep.engine.remote import RankFailed, RemoteWorker
+from rtsep.engine.remote import RankFailed, RemoteWorker, Task
 from rtsep.engine.schedule import Pace
 from rtsep.engine.waiting import barrier, nap
 from rtsep.engine.worker import Load, Order, follow
@@ -69,27 +68,23 @@ class Crew:
         self.records |= {worker.rank: worker.record for worker in self._remote}
 
     def prepare(self) -> None:
-        """There will probably be work: have the others import what it takes while rank 0 does."""
+        """There will probably be work: have those who will do it import what it takes while rank 0 does."""
         for worker in self._remote:
             worker.tell({"word": "prepare"})
 
     def start(
         self, order: Order, model: bytes, separator: Separator, stall_seconds: float = STALL_SECONDS
     ) -> MpiEngine:
-        """Have the others load and warm up what rank 0 has loaded and compiled, from the bytes of its model file.
+        """Have as many others as the cores take load and warm up what rank 0 has loaded and compiled, from the bytes of
+        its model file.
 
-        Returns when all are ready, but after 10 s, or four times as long as rank 0 took, in any case: who is late joins
-        later, and takes cores from those at work until then.
+        Returns when they are ready, but after 10 s, or four times as long as rank 0 took, in any case: who is late
+        joins later, and takes cores from those at work until then.
         """
-        data = np.frombuffer(model, np.uint8)
-        pace = Pace(stall_seconds)
         for worker in (*self._remote, *self._remote):  # MPI may see at the second look only what has come
             worker.listen()
-        for worker in self._remote:
-            memory = worker.equip(separator, order.max_channels, pace)
-            worker.tell({"word": "serve", "order": asdict(order), "n_bytes": data.size, "memory": memory})
-            worker.send(data)
-        self._engine = MpiEngine(self._remote, separator, order.max_channels, pace)
+        task = Task(order, np.frombuffer(model, np.uint8), separator, Pace(stall_seconds))
+        self._engine = MpiEngine(self._remote, task)
         self._engine.await_ready(max(_READY_SECONDS, _READY_SHARE * seconds_since_start()))
         return self._engine
 
@@ -102,8 +97,8 @@ class Crew:
         """Send all home. Who has stalled is not waited for, but woken up if it was stopped."""
         for worker in self._remote:
             worker.tell({"word": "go home"})
-        at_work = all(worker.ready or worker.lost for worker in self._remote) or survives_deaths()
-        patience = max(_BYE_SECONDS, self._engine.patience) if self._engine and at_work else _IMPORT_SECONDS
+        hear = all(worker.is_settled for worker in self._remote) or survives_deaths()
+        patience = max(_BYE_SECONDS, self._engine.patience) if self._engine and hear else _IMPORT_SECONDS
         self._await_farewells(patience, lambda: [worker for worker in self.left_behind if not worker.stalled])
         for worker in self.left_behind:
             worker.stalled = True

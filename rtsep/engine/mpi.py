@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from rtsep.engine.local import compute
-from rtsep.engine.remote import RemoteWorker
+from rtsep.engine.remote import RemoteWorker, Task
 from rtsep.engine.reserve import call_up
-from rtsep.engine.schedule import Pace, Worker, run_in_order
+from rtsep.engine.schedule import Worker, run_in_order
 from rtsep.engine.slots import SLOTS
 from rtsep.engine.waiting import check_launcher, nap
 from rtsep.types import Chunk, ChunkResult, Separator
@@ -63,31 +63,33 @@ class _OwnThread:
 
 
 class MpiEngine:
-    """Rank 0's engine over itself and the ranks of `remote`, which are equipped for the same, and for `pace`.
+    """Rank 0's engine over itself and the ranks of `remote`: as many as their hosts take are called up for `task`.
 
-    Chunks may differ in channels, up to `max_channels`. A rank that dies is left out; one that is slower than `pace`
-    allows is routed around until it answers. Memory: two slots a worker, the chunks that are out, and at most 32 MiB of
-    results that wait for their turn.
+    Chunks may differ in channels, up to the order's most. A rank that dies is left out; one that is slower than the
+    pace allows is routed around until it answers; another is called up in its place. Memory: two slots for each that
+    is called, the chunks that are out, and at most 32 MiB of results that wait for their turn.
     """
 
-    def __init__(self, remote: Sequence[RemoteWorker], separator: Separator, max_channels: int, pace: Pace) -> None:
+    def __init__(self, remote: Sequence[RemoteWorker], task: Task) -> None:
         self._remote = remote
-        self._own = _OwnThread(separator)
+        self._task = task
+        self._own = _OwnThread(task.separator)
         self._workers: list[Worker] = [*remote, self._own]
-        self._pace = pace
         self._fit: list[bool] = []
-        result_bytes = 4 * len(separator.stems) * separator.shape.output_length * max_channels
+        result_bytes = 4 * len(task.separator.stems) * task.separator.shape.output_length * task.order.max_channels
         room = SLOTS * len(remote) + self._own.room
         self._window = min(room + len(self._workers), max(len(self._workers) + 1, HELD_BYTES // result_bytes))
 
     def await_ready(self, seconds: float) -> None:
-        """Wait until all ranks are ready or dead, but no longer than this; who is late joins when it is ready."""
+        """Wait until those who are called up are ready, but no longer than this; who is late joins when it is ready."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not all(worker.ready or worker.lost for worker in self._remote):
+        while time.monotonic() < deadline:
+            self._muster()
+            if all(worker.is_settled for worker in self._remote):
+                return
             nap(SHORTEST_REST)
             for worker in self._remote:
                 worker.listen()
-        self._muster()
 
     def run(self, chunks: Iterable[Chunk | None]) -> Iterator[ChunkResult]:
         """The results of `chunks`, numbered from 0, in their order, whichever rank computed them.
@@ -104,21 +106,22 @@ class MpiEngine:
     @property
     def patience(self) -> float:
         """Seconds after which a rank that computes is taken for stalled."""
-        return self._pace.too_long
+        return self._task.pace.too_long
 
     def close(self) -> None:
         """End rank 0's own computing."""
         self._own.close()
 
     def _muster(self) -> None:
-        """Have others called up where a rank has become fit or unfit for work."""
+        """Call others up where a rank has become fit or unfit for work."""
         fit = [worker.is_fit for worker in self._remote]
         if fit != self._fit:
             self._fit = fit
-            call_up(self._remote)
+            for worker in call_up(self._remote):
+                worker.call(self._task)
 
     def _rest(self) -> None:
         """Sleep until rank 0 itself is done, or until it is time to look at the others."""
         check_launcher()
         self._muster()
-        self._own.wait(min(max(SHORTEST_REST, self._pace.usual / LOOKS_A_CHUNK), LONGEST_REST))
+        self._own.wait(min(max(SHORTEST_REST, self._task.pace.usual / LOOKS_A_CHUNK), LONGEST_REST))

@@ -15,6 +15,7 @@ from types import FrameType
 # Open MPI's names, then those of MPICH's and Slurm's launchers.
 _SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 _RANK = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
+_LOCAL_RANK = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 INTERRUPTED = 130  # exit code after Ctrl-C: 128 + SIGINT, as shells have it
 DEAD_RANKS = "RTSEP_DEAD_RANKS"  # set for a rank 0 that started again, alone
@@ -51,6 +52,11 @@ def world_size(environment: Mapping[str, str] = os.environ) -> int:
 def world_rank(environment: Mapping[str, str] = os.environ) -> int:
     """Which of them this one is; 0 without a launcher."""
     return _first_number(environment, _RANK, default=0)
+
+
+def local_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """Which of its host's processes this one is; 0 where the launcher does not tell."""
+    return _first_number(environment, _LOCAL_RANK, default=0)
 
 
 def on_one_host(environment: Mapping[str, str] = os.environ) -> bool:

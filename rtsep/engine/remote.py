@@ -9,14 +9,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from rtsep.engine.bell import ring
 from rtsep.engine.line import Line, PeerLost, Word, is_death
 from rtsep.engine.process import RankRecord
 from rtsep.engine.schedule import Pace
-from rtsep.engine.shared import Place, make_shared
+from rtsep.engine.shared import make_shared
 from rtsep.engine.slots import SLOTS, Slot, make_slots, slots_bytes
+from rtsep.engine.worker import Order
 from rtsep.errors import RtsepError
 from rtsep.types import Bytes, Chunk, ChunkResult, Separator
 
@@ -32,17 +34,28 @@ class RankFailed(Exception):
     """An error that nobody foresaw, on another rank; the message is its traceback."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """What ranks are called up for: the order, the bytes of the model file, what that is here, and the pace of all."""
+
+    order: Order
+    model: Bytes
+    separator: Separator
+    pace: Pace
+
+
 class RemoteWorker:
     """Another rank as a `schedule.Worker`. It computes in the order it is handed: only the oldest slot is looked at.
 
-    `in_reserve`: others are to work in its place. `lost`: it is dead. `stalled`: it has not answered for longer than
-    the pace allows; it is handed nothing until it does, and that answer is thrown away. `gone`: it has said that it
-    leaves, and left its `record`.
+    `called`: it was given a task, for which it is `ready` once it has loaded what that takes. `in_reserve`: others are
+    to work in its place. `lost`: it is dead. `stalled`: it has not answered for longer than the pace allows; it is
+    handed nothing until it does, and that answer is thrown away. `gone`: it has said that it leaves, and left its
+    `record`.
     """
 
     def __init__(self, comm: MPI.Comm, rank: int) -> None:
         self.rank = rank
-        self.ready = self.lost = self.stalled = self.gone = False
+        self.called = self.ready = self.lost = self.stalled = self.gone = False
         self._record = RankRecord()
         self.message_seconds = 0.0
         self._comm = comm
@@ -57,12 +70,17 @@ class RemoteWorker:
 
     @property
     def room(self) -> int:
-        return SLOTS if self.is_fit and not self.in_reserve else 0
+        return SLOTS if self.ready and self.is_fit and not self.in_reserve else 0
 
     @property
     def is_fit(self) -> bool:
-        """Whether it could compute."""
-        return self.ready and not (self.lost or self.stalled or self.gone)
+        """Whether it could compute, maybe after it has loaded what that takes."""
+        return bool(self._here) and not (self.lost or self.stalled or self.gone)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has done what was asked of it so far: to be there, or to be ready."""
+        return self.lost or (self.ready if self.called else bool(self._here))
 
     @property
     def load(self) -> int:
@@ -75,9 +93,8 @@ class RemoteWorker:
 
     def tell(self, word: Word) -> None:
         self._ask(lambda: self._line.say(word))
-
-    def send(self, data: Bytes) -> None:
-        self._ask(lambda: self._line.send(data))
+        if self._is_near and self._here:
+            ring(self._here["bell"])
 
     @property
     def host(self) -> str:
@@ -89,21 +106,17 @@ class RemoteWorker:
         """Those of its host that it may use."""
         return list(self._here.get("cores", []))
 
-    def equip(self, separator: Separator, max_channels: int, pace: Pace) -> Place | None:
-        """Make ready for chunks, as the worker does; `pace` is that of all workers together.
-
-        What comes back is where memory is that both can share, if the worker finds it; none if it is known to run on
-        another host.
-        """
-        self._pace = pace
-        near = self.host in ("", socket.gethostname())
-        memory, place = make_shared(slots_bytes(separator, max_channels)) if near else (None, None)
-
-        def make(shares: bool) -> list[Slot]:
-            return make_slots(self._comm, self.rank, separator, max_channels, memory if shares else None)
-
-        self._make_slots = make
-        return place
+    def call(self, task: Task) -> None:
+        """Give it the task, once; it says that it is ready, and whether it found the memory that both could share."""
+        if self.called:
+            return
+        self.called = True
+        self._pace = task.pace
+        shape = task.separator, task.order.max_channels
+        memory, place = make_shared(slots_bytes(*shape)) if self._is_near else (None, None)
+        self._make_slots = lambda shares: make_slots(self._comm, self.rank, *shape, memory if shares else None)
+        self.tell({"word": "serve", "order": asdict(task.order), "n_bytes": task.model.size, "memory": place})
+        self._ask(lambda: self._line.send(task.model))
 
     def listen(self) -> None:
         """Take in what it says. Raises RtsepError or RankFailed where that is why it cannot work."""
@@ -146,11 +159,15 @@ class RemoteWorker:
 
     def signal(self, number: signal.Signals) -> bool:
         """Send its process a signal; False where that runs on another host or has not said where."""
-        if self.host != socket.gethostname():
+        if not self._is_near:
             return False
         with suppress(ProcessLookupError):  # it has ended meanwhile
             os.kill(self._here["pid"], number)
         return True
+
+    @property
+    def _is_near(self) -> bool:
+        return self.host == socket.gethostname()
 
     def _understand(self, word: Word) -> None:
         kind = word["word"]

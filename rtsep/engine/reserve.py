@@ -1,19 +1,23 @@
-"""Which ranks of a host are at work: more than twice as many as it has cores would only crowd its caches."""
+"""Which ranks of a host are at work: more than twice as many as it has cores would only crowd its caches.
+
+The others are in reserve: they have loaded nothing, and sleep until they are called up.
+"""
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from rtsep.engine.process import own_cores
+from rtsep.engine.process import local_rank, own_cores
 
 RANKS_A_CORE = 2  # so that another has work while rank 0 has not yet looked at one
 
 
 class Rank(Protocol):
-    """Of another rank: where it runs, whether it can compute, and whether it is to."""
+    """Of another rank: where it runs, whether it is there for work, and whether it is to work."""
 
     in_reserve: bool
 
@@ -27,8 +31,16 @@ class Rank(Protocol):
     def is_fit(self) -> bool: ...
 
 
-def call_up(ranks: Sequence[Rank]) -> None:
-    """Put the first of each host's fit ranks to work, as many as its cores take, and the others in reserve.
+R = TypeVar("R", bound=Rank)
+
+
+def will_be_called() -> bool:
+    """Whether this rank will probably be one of the first. If it is bound to some of the cores, so are others."""
+    return local_rank() < RANKS_A_CORE * (os.cpu_count() or 1)
+
+
+def call_up(ranks: Sequence[R]) -> list[R]:
+    """Those who are to work: the first of each host's fit ranks, as many as its cores take. The others are in reserve.
 
     This process, which computes too, counts as one of its own host's. Who is at work stays so as long as it is fit.
     """
@@ -42,3 +54,4 @@ def call_up(ranks: Sequence[Rank]) -> None:
     for rank in sorted(fit, key=lambda rank: rank.in_reserve):
         rank.in_reserve = places[rank.host] <= 0
         places[rank.host] -= 1
+    return [rank for rank in fit if not rank.in_reserve]

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from rtsep.engine.bell import Bell
 from rtsep.engine.line import Line, PeerLost, Word, noticing_death
 from rtsep.engine.local import compute, warm_up
 from rtsep.engine.process import own_cores, own_record
+from rtsep.engine.reserve import will_be_called
 from rtsep.engine.shared import open_shared
 from rtsep.engine.slots import Slot, make_slots, slots_bytes
 from rtsep.engine.waiting import wait_until
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rtsep.sparse.coder import Solver
 
 _TEXT_CHARACTERS = 2000  # as JSON they fit a word, whatever they are
+_LONGEST_NAP = 0.5  # in reserve, if rank 0's bell is not heard
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,9 @@ class _Dismissed(Exception):
 
 @dataclass
 class _Desk:
-    """What a worker holds: its slots, the oldest first, and the seconds that messages took."""
+    """What a worker holds: its bell, its slots, the oldest first, and the seconds that messages took."""
 
+    bell: Bell = field(default_factory=Bell)
     slots: deque[Slot] = field(default_factory=deque)
     message_seconds: float = 0.0
 
@@ -59,8 +63,9 @@ class _Desk:
 def follow(comm: MPI.Comm, prepare: Callable[[], None], load: Load) -> None:
     """Do what rank 0 says until it says that this was all; what goes wrong it is told. Raises PeerLost if it dies."""
     line = Line(comm, 0)
-    line.say_and_see_off({"word": "here", "pid": os.getpid(), "host": socket.gethostname(), "cores": own_cores()})
     desk = _Desk()
+    place = {"pid": os.getpid(), "host": socket.gethostname(), "cores": own_cores(), "bell": desk.bell.name}
+    line.say_and_see_off({"word": "here", **place})
     try:
         with noticing_death():
             _work(comm, line, desk, prepare, load)
@@ -69,22 +74,24 @@ def follow(comm: MPI.Comm, prepare: Callable[[], None], load: Load) -> None:
     except PeerLost:
         raise
     except RtsepError as error:
-        _tell_and_wait(line, {"word": "refused", "text": str(error)[:_TEXT_CHARACTERS]})
+        _tell_and_wait(line, desk.bell, {"word": "refused", "text": str(error)[:_TEXT_CHARACTERS]})
     except Exception:
-        _tell_and_wait(line, {"word": "failed", "text": traceback.format_exc()[-_TEXT_CHARACTERS:]})
+        _tell_and_wait(line, desk.bell, {"word": "failed", "text": traceback.format_exc()[-_TEXT_CHARACTERS:]})
     with noticing_death():
         for slot in desk.slots:
             slot.close()
         line.say_and_see_off({"word": "bye", "record": asdict(own_record(desk.message_seconds))})
         line.close()
+    desk.bell.close()
 
 
 def _work(comm: MPI.Comm, line: Line, desk: _Desk, prepare: Callable[[], None], load: Load) -> None:
     """From the first order to the dismissal, which is raised."""
-    word = _wait(line)
+    word = _wait(line, desk.bell)
     if word["word"] == "prepare":
-        prepare()
-        word = _wait(line)
+        if will_be_called():
+            prepare()
+        word = _wait(line, desk.bell)
     order = Order(**word["order"])
     separator = load(order, line.receive(word["n_bytes"]).tobytes())
     warm_up(separator, order.max_channels)
@@ -112,18 +119,18 @@ def _answer(desk: _Desk, separator: Separator, rank: int) -> None:
     desk.message_seconds += time.perf_counter() - started
 
 
-def _tell_and_wait(line: Line, word: Word) -> None:
+def _tell_and_wait(line: Line, bell: Bell, word: Word) -> None:
     """Say what is wrong, and wait to be dismissed."""
     line.say_and_see_off(word)
     try:
         while True:
-            _wait(line)
+            _wait(line, bell)
     except _Dismissed:
         pass
 
 
-def _wait(line: Line) -> Word:
-    """The next word of rank 0. Raises _Dismissed if that is it."""
+def _wait(line: Line, bell: Bell) -> Word:
+    """The next word of rank 0, slept for until the bell rings. Raises _Dismissed if that is it."""
     heard: list[Word] = []
 
     def hear() -> bool:
@@ -131,7 +138,7 @@ def _wait(line: Line) -> Word:
             heard.append(word)
         return bool(heard)
 
-    wait_until(hear)
+    wait_until(hear, bell.nap, _LONGEST_NAP)
     return heard[0]
 
 
