@@ -89,17 +89,18 @@ def timbrenet(
 def data_render(
     midi: Annotated[Path, typer.Option(help="Folder with Groove MIDI and POP909.")],
     out: Annotated[Path, typer.Option(help="Folder for the songs.")],
+    voices: Annotated[list[Path] | None, typer.Option(help="Folder with recordings of singers, as MIR-1K's.")] = None,
     songs: Annotated[int, typer.Option(help="How many there shall be.")] = 60,
     seconds: Annotated[float, typer.Option(help="Length of each.")] = 60.0,
     seed: Annotated[int, typer.Option(help="The same seed, the same songs.")] = 0,
     processes: Annotated[int | None, typer.Option(help="All cores if not given.")] = None,
 ) -> Task:
-    """Render songs without voices from MIDI; those that are there already are kept."""
+    """Render songs from MIDI, sung where there are voices; those that are there already are kept."""
 
     def task() -> int:
         from rtsep.commands.render import render
 
-        return render(midi, out, songs, seconds, seed, processes)
+        return render(midi, voices or (), out, songs, seconds, seed, processes)
 
     return task
 

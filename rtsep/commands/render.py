@@ -1,8 +1,9 @@
-"""`rtsep data render`: MIDI collections in, folders of songs with stem files out."""
+"""`rtsep data render`: MIDI collections and recorded voices in, folders of songs with stem files out."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from rtsep.errors import OptionError, OutputError
@@ -11,16 +12,20 @@ from rtsep.training.arrange import find_library
 from rtsep.training.render import render_songs
 
 
-def render(midi: Path, out: Path, songs: int, seconds: float, seed: int, processes: int | None) -> int:
+def render(
+    midi: Path, voices: Sequence[Path], out: Path, songs: int, seconds: float, seed: int, processes: int | None
+) -> int:
     """Render songs until there are `songs` of them below `out`; those that are there stay. Raises RtsepError."""
     if not midi.is_dir():
         raise OptionError(f"MIDI folder {midi} is not there: give the one that holds Groove MIDI and POP909")
+    if missing := [folder for folder in voices if not folder.is_dir()]:
+        raise OptionError(f"voices folder {missing[0]} is not there: give folders with recordings of singers")
     cores = (os.cpu_count() or 1) if processes is None else processes
     limits = (("songs", songs, 1, 10000), ("seconds", seconds, 1, 3600), ("seed", seed, 0, 2**32))
     for name, value, least, most in (*limits, ("processes", cores, 1, 256)):
         if not least <= value <= most:
             raise OptionError(f"--{name} {value:g} must lie between {least} and {most}")
-    library = find_library(midi)
+    library = find_library(midi, voices)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Who plays what: songs without voices, drawn at random from bands, drummers' performances and pop songs' pianos."""
+"""Songs drawn at random from bands, drummers' performances, pop songs' pianos, and singers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import numpy as np
 
 from rtsep.errors import OptionError
 from rtsep.training.bands import Style, band_parts, chart, find_styles
-from rtsep.training.midi import Note, Part, looped, merged, played, read_parts, stretched, window
-from rtsep.training.soundfonts import Room, SoundFont, find_soundfonts
+from rtsep.training.form import KICKS, Spans, draw_spans, on_the_kick, within
+from rtsep.training.midi import Note, Part, looped, merged, read_parts, stretched, window
+from rtsep.training.players import Voice, draw_room, draw_voices
+from rtsep.training.singers import Singer, draw_singer, find_singers
+from rtsep.training.soundfonts import SoundFont, find_soundfonts
 
 _PERFORMANCE = re.compile(r"_(\d+)_beat_(\d+)-(\d+)\.mid$")  # Groove MIDI: style_BPM_beat_METRE.mid
 _TEMPO_CHANGE = 0.15
 _BAND_CHANCE, _OWN_DRUMS_CHANCE, _TUNE_CHANCE = 0.6, 0.5, 0.35
 _MOST_VOICES = 4
+_ELECTRONIC_CHANCE, _KICK_CHANCE, _SUNG_CHANCE = 0.4, 0.35, 0.85
+# How likely a player plays in a section.
+_PLAYING = {"drums": 0.9, "bass": 0.9, "vocals": 0.75, "other": 0.8}
 
-_BASSES = (32, 33, 33, 33, 34, 34, 35, 36, 37, 38, 38, 39, 39)
-_FAMILIES = (  # of General MIDI: pianos, organs, guitars, strings, brass, leads, pads
-    (0, 1, 2, 3), (4, 5, 6, 7), (11, 12), (16, 17, 18, 19), (24, 25, 26), (27, 28), (29, 30), (29, 30), (44, 48, 49),
-    (50, 51), (61, 62, 63), (80, 81, 82), (84, 86, 87), (88, 89, 90), (92, 93, 94, 95),
-)  # fmt: skip
-_SOLOISTS = (0, 4, 11, 25, 27, 29, 30, 40, 41, 42, 56, 57, 60, 64, 65, 66, 71, 73, 75, 80, 81, 84)
-_NO_OTHER = {47, 52, 53, 54, 85, 91, *range(112, 128)}  # timpani, choirs, voices, drums and noises
 # Roland's keys for the edges of cymbals and drums, and the nearest of General MIDI's.
 _DRUM_KEYS = {22: 42, 26: 46, 58: 43, 40: 38}
 # Intervals that a bass repeats over one root, in semitones.
@@ -35,29 +34,33 @@ _BASS_FIGURES = ((0,), (0,), (0, 0), (0, 0, 0, 0), (0, 12), (0, 7), (0, 0, 7, 0)
 
 @dataclass(frozen=True)
 class Library:
-    """All that songs are drawn from."""
+    """All that songs are drawn from; without `singers` all of them are instrumental."""
 
     styles: tuple[Style, ...]
     performances: tuple[Path, ...]
     pop_songs: tuple[Path, ...]
     fonts: tuple[SoundFont, ...]
+    singers: tuple[tuple[Singer, ...], ...] = ()
 
 
 @dataclass(frozen=True)
-class Voice:
-    """One part of a stem with its sound: place from 0, left, to 127, level in dB beside the stem's others."""
+class Song:
+    """What a song is in words, the length of its beat and the times of its bass drum in seconds, and who plays it.
 
-    stem: str
-    part: Part
-    font: SoundFont
-    bank: int
-    pan: int
-    level_db: float
-    room: Room
+    `singer` sings in the spans `sung`; there is none in an instrumental.
+    """
+
+    words: str
+    beat: float
+    electronic: bool
+    kicks: tuple[float, ...]
+    voices: tuple[Voice, ...]
+    singer: Singer | None
+    sung: Spans
 
 
-def find_library(midi: Path) -> Library:
-    """What is installed, and what lies below the folder `midi`: performances of Groove MIDI and songs of POP909.
+def find_library(midi: Path, voices: Sequence[Path] = ()) -> Library:
+    """What is installed, performances of Groove MIDI and songs of POP909 below the folder `midi`, singers in `voices`.
 
     Raises OptionError naming what is missing: both collections, mma and a SoundFont are needed.
     """
@@ -67,11 +70,12 @@ def find_library(midi: Path) -> Library:
     for found, what in ((performances, "Groove MIDI (STYLE_BPM_beat_4-4.mid)"), (pop_songs, "POP909 (001/001.mid)")):
         if not found:
             raise OptionError(f"no files of {what} below {midi}: unpack that collection there")
-    return Library(tuple(find_styles()), performances, pop_songs, tuple(find_soundfonts()))
+    singers = tuple(group for folder in voices for group in find_singers(folder))
+    return Library(tuple(find_styles()), performances, pop_songs, tuple(find_soundfonts()), singers)
 
 
-def arrange(library: Library, seconds: float, rng: np.random.Generator) -> tuple[str, list[Voice]]:
-    """A song of `seconds`: what it is, in words, and its voices."""
+def arrange(library: Library, seconds: float, rng: np.random.Generator) -> Song:
+    """A song of `seconds`."""
     performance = library.performances[int(rng.integers(len(library.performances)))]
     tempo = _beats_a_minute(performance) * rng.uniform(1 - _TEMPO_CHANGE, 1 + _TEMPO_CHANGE)
     drums = _drums(performance, tempo, seconds)
@@ -83,11 +87,44 @@ def arrange(library: Library, seconds: float, rng: np.random.Generator) -> tuple
         path = library.pop_songs[int(rng.integers(len(library.pop_songs)))]
         basses, others = _pop_song(path, seconds, rng)
         words = f"POP909 {path.stem}, {performance.stem} at {tempo:.0f} a minute"
+    bass = merged(basses)
+    if rng.random() < _KICK_CHANCE:
+        bass = on_the_kick(bass, drums, rng.uniform(0.4, 1.0))
     others = [others[i] for i in sorted(rng.permutation(len(others))[:_MOST_VOICES])]
-    rooms = [_room(rng), _room(rng)]
-    players = [("drums", drums), ("bass", merged(basses)), *(("other", part) for part in others)]
-    heard = [(stem, window(part, 0, seconds)) for stem, part in players]
-    return words, [_voice(stem, part, library.fonts, rooms, rng) for stem, part in heard if part.notes]
+    heard = [(stem, window(part, 0, seconds)) for stem, part in (("drums", drums), ("bass", bass))]
+    heard += [("other", window(part, 0, seconds)) for part in others]
+    singer = draw_singer(library.singers, rng) if library.singers and rng.random() < _SUNG_CHANCE else None
+    return _played(words, 60 / tempo, heard, singer, library.fonts, seconds, rng)
+
+
+def _played(
+    words: str,
+    beat: float,
+    heard: Sequence[tuple[str, Part]],
+    singer: Singer | None,
+    fonts: Sequence[SoundFont],
+    seconds: float,
+    rng: np.random.Generator,
+) -> Song:
+    """The song with players for its parts, each resting now and then."""
+    electronic = bool(rng.random() < _ELECTRONIC_CHANCE)
+    rooms = [draw_room(rng), draw_room(rng)]
+    *spans, sung = draw_spans([_PLAYING[stem] for stem in (*(s for s, _ in heard), "vocals")], seconds, 4 * beat, rng)
+    playing = [(stem, within(part, own)) for (stem, part), own in zip(heard, spans, strict=True)]
+    return Song(
+        words=words,
+        beat=beat,
+        electronic=electronic,
+        kicks=tuple(n.start for n in playing[0][1].notes if n.pitch in KICKS),
+        voices=tuple(
+            voice
+            for stem, part in playing
+            if part.notes
+            for voice in draw_voices(stem, part, fonts, rooms, electronic, beat, rng)
+        ),
+        singer=singer,
+        sung=sung,
+    )
 
 
 def _beats_a_minute(performance: Path) -> float:
@@ -172,51 +209,3 @@ def bass_line(piano: Part, rng: np.random.Generator) -> Part:
             velocity = int(np.clip(rng.normal(92, 10), 30, 127))
             notes.append(Note(start, start + gate * length / len(steps), pitch, velocity))
     return Part("Bass", 33, False, tuple(notes))
-
-
-def _room(rng: np.random.Generator) -> Room:
-    """Anything from a dry close microphone to a hall."""
-    return Room(rng.uniform(0.1, 0.9), rng.uniform(0, 0.8), rng.uniform(0, 100), rng.choice([0, 0.15, 0.4, 0.8]))
-
-
-def _voice(stem: str, part: Part, fonts: Sequence[SoundFont], rooms: Sequence[Room], rng: np.random.Generator) -> Voice:
-    """The part with a SoundFont's preset, dynamics, place and room drawn for it."""
-    room = rooms[int(rng.integers(len(rooms)))]
-    level = rng.normal(0, 3)
-    if part.is_drums:
-        font, bank, program = _kit(fonts, rng)
-        pan = 64
-    else:
-        program = _program(stem, part, rng)
-        font, bank = _instrument(fonts, program, rng)
-        pan = int(np.clip(rng.normal(64, 6 if stem == "bass" else 30), 0, 127))
-    if stem == "bass":
-        room = replace(room, level=room.level * 0.25)
-    part = played(replace(part, program=program), rng.uniform(0.5, 1.8), 0.08, rng)
-    return Voice(stem, part, font, bank, pan, level, room)
-
-
-def _program(stem: str, part: Part, rng: np.random.Generator) -> int:
-    """A General MIDI program for the part: a bass; for a tune a soloist; else another of its family, or any."""
-    if stem == "bass":
-        return int(rng.choice(_BASSES))
-    if part.name == "MELODY" or part.name.lower().startswith(("solo", "melody")):
-        return int(rng.choice(_SOLOISTS))
-    if part.program not in _NO_OTHER and part.name not in ("PIANO", "BRIDGE") and rng.random() < 0.5:
-        return part.program
-    return int(rng.choice(_FAMILIES[int(rng.integers(len(_FAMILIES)))]))
-
-
-def _kit(fonts: Sequence[SoundFont], rng: np.random.Generator) -> tuple[SoundFont, int, int]:
-    """A drum kit of any SoundFont but the orchestra's and the sound effects."""
-    kits = [(font, [(b, p) for b, p in font.kits() if p < 48]) for font in fonts]
-    kits = [(font, own) for font, own in kits if own]
-    font, own = kits[int(rng.integers(len(kits)))]
-    bank, program = own[int(rng.integers(len(own)))]
-    return font, bank, program
-
-
-def _instrument(fonts: Sequence[SoundFont], program: int, rng: np.random.Generator) -> tuple[SoundFont, int]:
-    able = [font for font in fonts if font.variants(program)]
-    font = able[int(rng.integers(len(able)))]
-    return font, int(rng.choice(font.variants(program)))

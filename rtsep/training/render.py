@@ -1,10 +1,10 @@
-"""Songs rendered from MIDI: drums, bass and other instruments as stem files, as many and as varied as one wants."""
+"""Songs rendered from MIDI and recorded voices, as stem files: as many and as varied as one wants."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,27 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
+from scipy.ndimage import uniform_filter1d
 
 from rtsep.errors import OptionError
-from rtsep.training.arrange import Library, Voice, arrange
+from rtsep.training.arrange import Library, Song, arrange
+from rtsep.training.effects import limit
+from rtsep.training.form import Spans
+from rtsep.training.players import Preset, Voice
+from rtsep.training.production import duck, produce_bass, produce_drums, produce_instrument
+from rtsep.training.singers import sing
 from rtsep.training.soundfonts import SAMPLE_RATE, render_part
+from rtsep.training.synthesizer import play, play_drums
+from rtsep.training.synthesizer_kernels import Patch
 from rtsep.types import Audio
 
-_LEVEL_DB = {"bass": -20.0, "drums": -19.0, "other": -19.0}
-_LEVEL_SPREAD_DB = 2.5
+# Of what is loud in a stem, which of drums is their hits: a second of them is then 4 dB below the mixture, of voices 5,
+# of basses and others 6, as in recorded songs.
+_LEVEL_DB = {"bass": -19.0, "drums": -18.0, "vocals": -18.0, "other": -19.0}
+_LEVEL_SPREAD_DB = 3.0
 _PEAK = 0.9
+_FADE = 0.05  # seconds in which a voice comes and goes
+_PUMPING_CHANCE, _LIMITER_CHANCE = 0.6, 0.5
 
 
 def render_songs(
@@ -52,43 +64,84 @@ def _render_song(library: Library, out: Path, unfinished: Path, seconds: float, 
     if (out / name).exists():
         return
     rng = np.random.default_rng((seed, number))
-    words, voices = arrange(library, seconds, rng)
-    stems = mix_voices(voices, [_sound(voice, seconds) for voice in voices], rng)
+    song = arrange(library, seconds, rng)
+    sounds = [(v.stem, v.level_db, _produced(v, song.beat, _sound(v, seconds, rng), rng)) for v in song.voices]
+    if song.singer is not None:
+        voice = sing(song.singer, seconds, song.beat, rng)
+        sounds.append(("vocals", 0.0, voice * _gate(song.sung, len(voice))))
+    stems = master(mix_sounds(sounds, rng), song, rng)
     folder = unfinished / name
     folder.mkdir()
     for stem, samples in stems.items():
         soundfile.write(folder / f"{stem}.flac", samples, SAMPLE_RATE)
-    about = {"song": words, "seed": seed, "number": number, "seconds": seconds, "voices": [_about(v) for v in voices]}
+    about = {"song": song.words, "seed": seed, "number": number, "seconds": seconds}
+    about |= {"singer": song.singer and song.singer.name, "voices": [_about(v) for v in song.voices]}
     (folder / "song.json").write_text(json.dumps(about, indent=1) + "\n")
     os.replace(folder, out / name)
 
 
-def _sound(voice: Voice, seconds: float) -> Audio:
-    return render_part(voice.part, voice.font, voice.bank, voice.pan, voice.room, seconds)
+def _sound(voice: Voice, seconds: float, rng: np.random.Generator) -> Audio:
+    """A part on its instrument, `(n_samples, 2)`."""
+    instrument = voice.instrument
+    if isinstance(instrument, Preset):
+        return render_part(voice.part, instrument.font, instrument.bank, instrument.pan, instrument.room, seconds)
+    if isinstance(instrument, Patch):
+        return play(voice.part, instrument, seconds, rng)
+    return play_drums(voice.part, seconds, np.random.default_rng(instrument.seed))
+
+
+def _produced(voice: Voice, beat: float, sound: Audio, rng: np.random.Generator) -> Audio:
+    if voice.stem == "drums":
+        return produce_drums(sound, rng)
+    if voice.stem == "bass":
+        return produce_bass(sound, rng)
+    return produce_instrument(sound, voice.electric, beat, rng)
 
 
 def _about(voice: Voice) -> dict[str, str | int]:
+    instrument = voice.instrument
+    words: dict[str, str | int] = {"stem": voice.stem, "part": voice.part.name}
+    if isinstance(instrument, Preset):
+        return words | {"soundfont": instrument.font.path.name, "bank": instrument.bank, "program": voice.part.program}
+    return words | {"instrument": "synthesizer" if isinstance(instrument, Patch) else "drum machine"}
+
+
+def _gate(spans: Spans, n_samples: int) -> Audio:
+    """1 in the spans and 0 elsewhere, with short fades, `(n_samples, 1)`."""
+    gate = np.zeros((n_samples, 1), np.float32)
+    for start, end in spans:
+        gate[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] = 1
+    fade = round(_FADE * SAMPLE_RATE)
+    return np.asarray(uniform_filter1d(gate, fade, axis=0), np.float32)
+
+
+def mix_sounds(sounds: Sequence[tuple[str, float, Audio]], rng: np.random.Generator) -> dict[str, Audio]:
+    """Stems near the usual balance from sounds with their stem and their level in dB beside the stem's others."""
+    stems: dict[str, Audio] = {}
+    for stem, level_db, sound in sounds:
+        stems[stem] = stems.get(stem, 0) + _at_rms(sound, level_db)
     return {
-        "stem": voice.stem,
-        "part": voice.part.name,
-        "soundfont": voice.font.path.name,
-        "bank": voice.bank,
-        "program": voice.part.program,
+        stem: _at_rms(samples, _LEVEL_DB[stem] + rng.normal(0, _LEVEL_SPREAD_DB)) for stem, samples in stems.items()
     }
 
 
-def mix_voices(voices: list[Voice], sounds: list[Audio], rng: np.random.Generator) -> dict[str, Audio]:
-    """The stems: voices at their levels, stems near the usual balance, and all as loud as the mixture's peak allows."""
-    stems: dict[str, Audio] = {}
-    for voice, sound in zip(voices, sounds, strict=True):
-        stems[voice.stem] = stems.get(voice.stem, 0) + _at_rms(sound, voice.level_db)
-    for stem in stems:
-        stems[stem] = _at_rms(stems[stem], _LEVEL_DB[stem] + rng.normal(0, _LEVEL_SPREAD_DB))
-    peak = max(float(np.abs(x).max()) for x in (sum(stems.values()), *stems.values()))
-    gain = min(1.0, _PEAK / peak) if peak else 1.0
-    return {stem: np.asarray(samples * gain, np.float32) for stem, samples in stems.items()}
+def master(stems: dict[str, Audio], song: Song, rng: np.random.Generator) -> dict[str, Audio]:
+    """The stems pumping with the bass drum in electronic songs, limited together, and below full scale together."""
+    if song.electronic and rng.random() < _PUMPING_CHANCE:
+        depth, seconds = rng.uniform(0.2, 0.9), rng.uniform(0.05, 0.25)
+        stems |= {s: duck(stems[s], song.kicks, depth, seconds) for s in ("bass", "other") if s in stems}
+    together = np.stack(list(stems.values()))
+    if rng.random() < _LIMITER_CHANCE:
+        peak = float(np.abs(together.sum(axis=0)).max(initial=0.0))
+        together = limit(together, peak * 10 ** (-rng.uniform(0, 9) / 20), rng.uniform(0.005, 0.1), SAMPLE_RATE)
+    peak = max(float(np.abs(x).max(initial=0.0)) for x in (together.sum(axis=0), together))
+    gain = np.float32(min(1.0, _PEAK / peak)) if peak else np.float32(1.0)
+    return dict(zip(stems, together * gain, strict=True))
 
 
 def _at_rms(samples: Audio, db: float) -> Audio:
+    """At an RMS of `db` dBFS over its loud parts: samples above a tenth of the RMS."""
     rms = float(np.sqrt(np.mean(samples**2)))
-    return np.asarray(samples * (10 ** (db / 20) / max(rms, 1e-6)), np.float32)
+    loud = samples[np.abs(samples) > 0.1 * rms]
+    level = float(np.sqrt(np.mean(loud**2))) if len(loud) else rms
+    return np.asarray(samples * (10 ** (db / 20) / max(level, 1e-6)), np.float32)
