@@ -141,7 +141,8 @@ def master(stems: dict[str, Audio], song: Song, rng: np.random.Generator) -> dic
 
 def _at_rms(samples: Audio, db: float) -> Audio:
     """At an RMS of `db` dBFS over its loud parts: samples above a tenth of the RMS."""
-    rms = float(np.sqrt(np.mean(samples**2)))
-    loud = samples[np.abs(samples) > 0.1 * rms]
+    some = samples[::7]  # enough to know a level by
+    rms = float(np.sqrt(np.mean(some**2)))
+    loud = some[np.abs(some) > 0.1 * rms]
     level = float(np.sqrt(np.mean(loud**2))) if len(loud) else rms
     return np.asarray(samples * (10 ** (db / 20) / max(level, 1e-6)), np.float32)
