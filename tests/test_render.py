@@ -1,4 +1,4 @@
-"""Songs rendered from MIDI, through FluidSynth, MMA and a SoundFont as Debian has them."""
+"""Songs rendered from MIDI and voices, through FluidSynth, MMA and a SoundFont as Debian has them."""
 
 import json
 from dataclasses import replace
@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtsep.commands.render import render
 from rtsep.errors import OptionError
-from rtsep.training.arrange import Library, Voice, arrange, bass_line, find_library
+from rtsep.training.arrange import Library, Song, arrange, bass_line, find_library
 from rtsep.training.bands import band_parts, chart, find_styles
 from rtsep.training.datasets import SongFolder
 from rtsep.training.midi import Note, Part, write_part
-from rtsep.training.render import mix_voices, render_songs
+from rtsep.training.players import DrumMachine, Preset, draw_voices, loosely
+from rtsep.training.render import master, mix_sounds, render_songs
 from rtsep.training.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, render_part
+from rtsep.training.synthesizer_kernels import Patch
 
 FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 DRY = Room(0.1, 0.5, 10.0, 0.0)
@@ -40,10 +43,20 @@ def midi(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def library(midi, font) -> Library:
-    found = find_library(midi)
+def singers(tmp_path_factory) -> Path:
+    """Two clips of one song as MIR-1K has them, the voice on the right."""
+    folder = tmp_path_factory.mktemp("mir1k")
+    voice = 0.3 * np.sin(2 * np.pi * 330 * np.arange(16000) / 16000)
+    for clip in ("01", "02"):
+        soundfile.write(folder / f"amy_1_{clip}.wav", np.stack([np.zeros(16000), voice], axis=1), 16000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(midi, singers, font) -> Library:
+    found = find_library(midi, [singers])
     styles = tuple(s for s in found.styles if s.name in ("8beat", "bossanova"))
-    return Library(styles, found.performances, found.pop_songs, (font,))
+    return Library(styles, found.performances, found.pop_songs, (font,), found.singers)
 
 
 def piano() -> Part:
@@ -113,22 +126,52 @@ def test_a_band_plays_the_chart_to_its_end_and_alike_for_the_same_seed():
     assert band_parts("Groove Nonesuch\n1 C\n") == []
 
 
-def test_arrangements_have_all_three_stems_and_choose_kits_and_instruments_that_exist(library):
-    for seed in range(6):
-        words, voices = arrange(library, 4.0, np.random.default_rng(seed))
-        assert {v.stem for v in voices} == {"bass", "drums", "other"}
-        assert all((v.bank, v.part.program) in v.font.presets for v in voices)
-        assert all(v.part.notes[-1].start < 4.0 for v in voices)
-        assert "1_rock_120_beat_4-4" in words
-    assert len({arrange(library, 4.0, np.random.default_rng(s))[0] for s in range(6)}) == 6
+def test_arrangements_choose_kits_and_instruments_that_exist_and_singers_where_there_are_some(library):
+    songs = [arrange(library, 20.0, np.random.default_rng(seed)) for seed in range(8)]
+    for song in songs:
+        assert {v.stem for v in song.voices} <= {"bass", "drums", "other"}
+        presets = [v for v in song.voices if isinstance(v.instrument, Preset)]
+        assert all((v.instrument.bank, v.part.program) in v.instrument.font.presets for v in presets)
+        assert all(v.part.notes[-1].start < 20.0 for v in song.voices)
+        assert "1_rock_120_beat_4-4" in song.words
+        assert all(end <= 20.0 for _, end in song.sung)
+    assert len({song.words for song in songs}) == 8
+    assert {type(v.instrument) for song in songs for v in song.voices} == {Preset, Patch, DrumMachine}
+    assert {song.singer and song.singer.name for song in songs} >= {"amy_1"}
+    alone = replace(library, singers=())
+    assert all(arrange(alone, 4.0, np.random.default_rng(seed)).singer is None for seed in range(4))
 
 
-def test_stems_add_up_below_full_scale(library, font):
-    voices = [Voice(stem, piano(), font, 0, 64, 0.0, DRY) for stem in ("bass", "other", "other")]
-    sounds = [np.full((1000, 2), value, np.float32) for value in (1.0, 0.5, 0.0)]
-    stems = mix_voices(voices, sounds, np.random.default_rng(0))
-    assert np.abs(sum(stems.values())).max() <= 0.9 + 1e-6
-    assert set(stems) == {"bass", "other"}
+def test_driven_guitars_are_doubled_at_times_by_a_second_take_on_the_other_side(font):
+    chords = replace(piano(), name="GUITAR", program=30)
+    drawn = [draw_voices("other", chords, [font], [DRY], False, 0.5, np.random.default_rng(seed)) for seed in range(60)]
+    doubled = [voices for voices in drawn if len(voices) == 2]
+    assert doubled
+    for left, right in doubled:
+        assert left.electric
+        assert right.electric
+        assert (left.instrument.pan, right.instrument.pan) == (10, 117)
+        assert sorted(n.pitch for n in left.part.notes) == sorted(n.pitch for n in right.part.notes)
+        assert left.part != right.part
+    late = [n.start for n in loosely(chords, np.random.default_rng(0)).notes]
+    assert late == sorted(late)
+    assert late == pytest.approx([n.start for n in chords.notes], abs=0.05)
+
+
+def test_stems_are_balanced_pump_with_the_bass_drum_and_add_up_below_full_scale():
+    sounds = [("bass", 0.0, np.full((44100, 2), 1.0, np.float32)), ("other", 0.0, np.full((44100, 2), 0.5, np.float32))]
+    sounds.append(("other", -60.0, np.zeros((44100, 2), np.float32)))
+    seen = set()
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        stems = mix_sounds(sounds, rng)
+        assert set(stems) == {"bass", "other"}
+        assert [20 * np.log10(stems[s].max()) for s in stems] == pytest.approx([-19, -19], abs=12)
+        song = Song("", 0.5, True, (0.5,), (), None, ())
+        out = master({name: 30 * samples for name, samples in stems.items()}, song, rng)
+        assert np.abs(sum(out.values())).max() <= 0.9 + 1e-5
+        seen.add(bool(out["bass"][22050, 0] < 0.9 * out["bass"][100, 0]))
+    assert seen == {True, False}
 
 
 def test_songs_are_the_same_for_the_same_seed_and_those_that_are_there_are_kept(library, tmp_path):
@@ -140,7 +183,9 @@ def test_songs_are_the_same_for_the_same_seed_and_those_that_are_there_are_kept(
     assert seen == [1, 1, 2]
     assert first.stat().st_mtime_ns == before
     render_songs(library, tmp_path / "b", 1, 2.0, 3, 1, seen.append)
-    for stem in ("bass", "drums", "other"):
+    stems = sorted(path.stem for path in (tmp_path / "a" / "rendered-0000").glob("*.flac"))
+    assert len(stems) >= 3
+    for stem in stems:
         ours, theirs = (soundfile.read(tmp_path / f / "rendered-0000" / f"{stem}.flac")[0] for f in "ab")
         assert np.array_equal(ours, theirs)
         assert ours.shape == (88200, 2)
@@ -151,7 +196,7 @@ def test_songs_are_the_same_for_the_same_seed_and_those_that_are_there_are_kept(
     assert {s.song for s in SongFolder("a").sources(tmp_path)} == {"rendered-0000", "rendered-0001"}
     about = json.loads((tmp_path / "a" / "rendered-0001" / "song.json").read_text())
     assert about["number"] == 1
-    assert {v["stem"] for v in about["voices"]} == {"bass", "drums", "other"}
+    assert {v["stem"] for v in about["voices"]} <= {"bass", "drums", "other"}
 
 
 def test_a_soundfont_that_cannot_be_played_is_one_line_from_any_process(library, font, tmp_path):
@@ -163,29 +208,30 @@ def test_a_soundfont_that_cannot_be_played_is_one_line_from_any_process(library,
 
 
 def test_the_command_renders_goes_on_and_refuses_another_length_in_one_line(midi, tmp_path):
-    def render(songs: int, seconds: int) -> launch.Finished:
+    def launched(songs: int, seconds: int) -> launch.Finished:
         options = ["--songs", songs, "--seconds", seconds, "--processes", 1]
         return launch.rtsep("data", "render", "--midi", midi, "--out", "out", *options, cwd=tmp_path)
 
-    done = render(1, 2)
+    done = launched(1, 2)
     assert (done.code, done.stdout) == (0, "out: 1 songs of 2 s\n")
-    assert render(2, 2).code == 0
+    assert launched(2, 2).code == 0
     assert len(list((tmp_path / "out").glob("*/drums.flac"))) == 2
-    refused = render(2, 3)
+    refused = launched(2, 3)
     assert refused.code == 2
     assert "rendered-0000 is of seed 0 and 2 s" in refused.line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("options", "words"),
     [
-        (["--midi", "none"], "is not there"),
-        (["--midi", "."], "no files of Groove MIDI"),
-        (["--midi", ".", "--songs", "0"], "--songs 0"),
-        (["--midi", ".", "--seconds", "nan"], "--seconds nan"),
+        ({"midi": Path("none")}, "MIDI folder none is not there"),
+        ({"midi": Path("tests")}, "no files of Groove MIDI"),
+        ({"voices": [Path("none")]}, "voices folder none is not there"),
+        ({"songs": 0}, "--songs 0"),
+        ({"seconds": float("nan")}, "--seconds nan"),
     ],
 )
-def test_what_cannot_be_rendered_is_one_line_and_exit_code_2(tmp_path, arguments, words):
-    done = launch.rtsep("data", "render", "--out", "out", *arguments, cwd=tmp_path)
-    assert done.code == 2
-    assert words in done.line
+def test_what_cannot_be_rendered_is_one_line(midi, tmp_path, options, words):
+    usual = {"midi": midi, "voices": [], "out": tmp_path, "songs": 1, "seconds": 2.0, "seed": 0, "processes": 1}
+    with pytest.raises(OptionError, match=words):
+        render(**usual | options)
