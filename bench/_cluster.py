@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 
 from rtsep.engine.mpi import HELD_BYTES, LONGEST_REST, LOOKS_A_CHUNK, SHORTEST_REST
-from rtsep.engine.reserve import RANKS_A_CORE
+from rtsep.engine.reserve import RANKS_A_CORE, RESERVE_NAP
 from rtsep.engine.slots import SLOTS
 from rtsep.engine.waiting import LONGEST_NAP, NAP_SHARE
 
@@ -29,7 +29,8 @@ class Costs:
     Rank 0: `read` it from the song, `hand` it over, `collect` its stems, `write` them; `look` is for each worker and
     round of its loop; `end` until the files are there after the last. A worker: `compute`, and `answer` with the stems.
     `crowding`: how many times longer everything takes where no core is free; `switching`: as many times more where
-    ranks take turns on the cores; `idle`: the share of a core that a worker without work takes by asking for some.
+    ranks take turns on the cores; `idle`: the share of a core that a worker without work takes by asking for some; in
+    reserve it asks more seldom.
     """
 
     compute: float
@@ -207,7 +208,6 @@ class _Run:
     def __init__(self, costs: Costs, job: Job) -> None:
         self.costs = costs
         self.clock = Clock(job.cores or job.n_ranks + 1, costs.crowding, costs.switching)
-        self.clock.taken = (job.n_ranks - 1) * costs.idle
         self.outward, self.inward = _Link(self.clock, job.network), _Link(self.clock, job.network)
         self.busy_seconds = 0.0
         self.main_seconds = 0.0
@@ -216,9 +216,9 @@ class _Run:
         self.takes_both = job.network.takes_both
         self._job = job
         n_at_work = min(job.n_ranks, round(RANKS_A_CORE * (job.cores or job.n_ranks)))
+        self.clock.taken = costs.idle * (n_at_work - 1 + (job.n_ranks - n_at_work) * LONGEST_NAP / RESERVE_NAP)
         self._workers = [_Worker(self, is_own=False) for _ in range(n_at_work - 1)] + [_Worker(self, is_own=True)]
-        room = sum(worker.room for worker in self._workers)
-        self._window = min(room + job.n_ranks, max(job.n_ranks + 1, int(job.held_bytes / costs.stems_bytes)))
+        self._window = min((SLOTS + 1) * n_at_work, max(n_at_work + 1, int(job.held_bytes / costs.stems_bytes)))
         self._arrived: deque[tuple[_Worker, int]] = deque()
         self._program = self._steps()
         self._is_resting = False

@@ -16,7 +16,7 @@ from rtsep.timbrenet.separator import TimbreSeparator
 from rtsep.types import C64, F32, Audio, Stems
 
 # What one file chunk holds: long enough that its context costs little, short enough that ranks share a song evenly.
-_CHUNK_SAMPLES = 32768
+_CHUNK_SAMPLES = 65536
 
 
 class SparseSeparator:

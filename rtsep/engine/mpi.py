@@ -76,9 +76,6 @@ class MpiEngine:
         self._own = _OwnThread(task.separator)
         self._workers: list[Worker] = [*remote, self._own]
         self._fit: list[bool] = []
-        result_bytes = 4 * len(task.separator.stems) * task.separator.shape.output_length * task.order.max_channels
-        room = SLOTS * len(remote) + self._own.room
-        self._window = min(room + len(self._workers), max(len(self._workers) + 1, HELD_BYTES // result_bytes))
 
     def await_ready(self, seconds: float) -> None:
         """Wait until those who are called up are ready, but no longer than this; who is late joins when it is ready."""
@@ -97,6 +94,14 @@ class MpiEngine:
         None in place of a chunk means that there is none yet. Raises RtsepError and RankFailed where another rank does.
         """
         return run_in_order(self._workers, chunks, self._window, self._rest)
+
+    @property
+    def _window(self) -> int:
+        """Chunks that may be out or wait for their turn: more than there are ranks, or as many as are held."""
+        separator = self._task.separator
+        result_bytes = 4 * len(separator.stems) * separator.shape.output_length * self._task.order.max_channels
+        n_called = 1 + sum(worker.called for worker in self._remote)
+        return min((SLOTS + 1) * n_called, max(n_called + 1, HELD_BYTES // result_bytes))
 
     @property
     def fates(self) -> dict[int, str]:

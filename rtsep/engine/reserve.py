@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from rtsep.engine.process import local_rank, own_cores
 
 RANKS_A_CORE = 2  # so that another has work while rank 0 has not yet looked at one
+RESERVE_NAP = 0.5  # seconds, where rank 0's bell is not heard
 
 
 class Rank(Protocol):

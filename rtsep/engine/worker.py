@@ -15,7 +15,7 @@ from rtsep.engine.bell import Bell
 from rtsep.engine.line import Line, PeerLost, Word, noticing_death
 from rtsep.engine.local import compute, warm_up
 from rtsep.engine.process import own_cores, own_record
-from rtsep.engine.reserve import will_be_called
+from rtsep.engine.reserve import RESERVE_NAP, will_be_called
 from rtsep.engine.shared import open_shared
 from rtsep.engine.slots import Slot, make_slots, slots_bytes
 from rtsep.engine.waiting import wait_until
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from rtsep.sparse.coder import Solver
 
 _TEXT_CHARACTERS = 2000  # as JSON they fit a word, whatever they are
-_LONGEST_NAP = 0.5  # in reserve, if rank 0's bell is not heard
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def _wait(line: Line, bell: Bell) -> Word:
             heard.append(word)
         return bool(heard)
 
-    wait_until(hear, bell.nap, _LONGEST_NAP)
+    wait_until(hear, bell.nap, RESERVE_NAP)
     return heard[0]
 
 
