@@ -33,7 +33,9 @@ def test_two_hosts_give_the_same_files(tmp_path: Path, hosts: Hosts) -> None:
     command = ("run", song, "--model", model, "--quiet", "--out")
     assert rtsep(*command, tmp_path / "alone").code == 0
     finished = rtsep(*command, tmp_path / "crew", n_ranks=4, launcher=hosts.launcher(2))
-    assert (finished.code, finished.stderr) == (0, "")
+    # On a busy machine mpirun's own launching of hosts at times says that it came too late for a setpgid.
+    told = [line for line in finished.stderr.splitlines() if "plm:ssh: Warning: setpgid" not in line]
+    assert (finished.code, told) == (0, [])
     for path in (tmp_path / "alone" / "song.stems").iterdir():
         assert (tmp_path / "crew" / "song.stems" / path.name).read_bytes() == path.read_bytes()
     assert hosts.processes() == []
