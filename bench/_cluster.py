@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 
 from rtsep.engine.mpi import HELD_BYTES, LONGEST_REST, LOOKS_A_CHUNK, SHORTEST_REST
-from rtsep.engine.reserve import RANKS_A_CORE, RESERVE_NAP
+from rtsep.engine.reserve import RESERVE_NAP
 from rtsep.engine.slots import SLOTS
 from rtsep.engine.waiting import LONGEST_NAP, NAP_SHARE
 
@@ -28,9 +28,8 @@ class Costs:
 
     Rank 0: `read` it from the song, `hand` it over, `collect` its stems, `write` them; `look` is for each worker and
     round of its loop; `end` until the files are there after the last. A worker: `compute`, and `answer` with the stems.
-    `crowding`: how many times longer everything takes where no core is free; `switching`: as many times more where
-    ranks take turns on the cores; `idle`: the share of a core that a worker without work takes by asking for some; in
-    reserve it asks more seldom.
+    `crowding`: how many times longer everything takes where no core is free. `idle`: the share of a core that a worker
+    without work takes by asking for some; in reserve it asks more seldom.
     """
 
     compute: float
@@ -44,7 +43,6 @@ class Costs:
     chunk_bytes: float
     stems_bytes: float
     crowding: float = 1.0
-    switching: float = 1.0
     idle: float = 0.0
 
 
@@ -96,12 +94,11 @@ class Clock:
     something else has.
     """
 
-    def __init__(self, cores: float, crowding: float, switching: float) -> None:
+    def __init__(self, cores: float, crowding: float) -> None:
         self.now = 0.0
         self.taken = 0.0
         self._cores = cores
         self._crowding = crowding
-        self._switching = switching
         self._served = 0.0
         self._work: list[tuple[float, int, Callable[[], None]]] = []
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -130,8 +127,6 @@ class Clock:
         n = max(1, len(self._work))
         full = min(1.0, (n - 1) / max(1.0, self._cores - 1))
         slowness = 1 + (self._crowding - 1) * full
-        if n > self._cores + 1:  # rank 0's messages alone take few turns
-            slowness *= self._switching
         return min(1.0, (self._cores - self.taken) / n) / slowness
 
 
@@ -207,7 +202,7 @@ class _Run:
 
     def __init__(self, costs: Costs, job: Job) -> None:
         self.costs = costs
-        self.clock = Clock(job.cores or job.n_ranks + 1, costs.crowding, costs.switching)
+        self.clock = Clock(job.cores or job.n_ranks + 1, costs.crowding)
         self.outward, self.inward = _Link(self.clock, job.network), _Link(self.clock, job.network)
         self.busy_seconds = 0.0
         self.main_seconds = 0.0
@@ -215,7 +210,7 @@ class _Run:
         self.is_done = False
         self.takes_both = job.network.takes_both
         self._job = job
-        n_at_work = min(job.n_ranks, round(RANKS_A_CORE * (job.cores or job.n_ranks)))
+        n_at_work = min(job.n_ranks, round(job.cores or job.n_ranks))
         self.clock.taken = costs.idle * (n_at_work - 1 + (job.n_ranks - n_at_work) * LONGEST_NAP / RESERVE_NAP)
         self._workers = [_Worker(self, is_own=False) for _ in range(n_at_work - 1)] + [_Worker(self, is_own=True)]
         self._window = min((SLOTS + 1) * n_at_work, max(n_at_work + 1, int(job.held_bytes / costs.stems_bytes)))

@@ -29,8 +29,8 @@ from rtsep.separator import load_separator
 from rtsep.types import Separator
 
 N_CHANNELS = 2
-N_CROWDED = 20
-N_ROUNDS = 5
+N_CROWDED = 10
+N_ROUNDS = 9
 T = TypeVar("T")
 
 
@@ -92,18 +92,15 @@ def _time_messages(model: str, slices: int | None, path: Path) -> dict[str, floa
 
 
 def _time_crowds(model: str, slices: int | None) -> dict[str, float]:
-    """How much slower chunks are where all cores are busy, and where two ranks take turns on each.
+    """How much slower chunks are where all cores are busy.
 
-    One, as many as there are cores, and twice as many processes take turns, so that whatever else the machine does
-    falls on all; medians of ratios.
+    One process and as many as there are cores take turns, so that whatever else the machine does falls on both; the
+    median of ratios.
     """
     n_cores = len(os.sched_getaffinity(0))
-    with multiprocessing.get_context("spawn").Pool(2 * n_cores, _join_crowd, (model, slices)) as pool:
-        rounds = [[_time_crowd(pool, n) for n in (1, n_cores, 2 * n_cores)] for _ in range(N_ROUNDS)]
-    return {
-        "crowding": median(full / alone for alone, full, _ in rounds),
-        "switching": median(twice / (2 * full) for _, full, twice in rounds),
-    }
+    with multiprocessing.get_context("spawn").Pool(n_cores, _join_crowd, (model, slices)) as pool:
+        rounds = [[_time_crowd(pool, n) for n in (1, n_cores)] for _ in range(N_ROUNDS)]
+    return {"crowding": median(full / alone for alone, full in rounds)}
 
 
 def _time_crowd(pool: Pool, n: int) -> float:

@@ -116,7 +116,7 @@ def page(
     each_ms = {
         name: 1e3 * value
         for name, value in asdict(own).items()
-        if "bytes" not in name and name not in ("crowding", "switching", "idle")
+        if "bytes" not in name and name not in ("crowding", "idle")
     }
     rank_0 = own.read + own.hand + own.collect + own.write
     parts = [
@@ -125,15 +125,15 @@ def page(
         "## Measured\n\nA song of three minutes; start-up is not in the RTF. The efficiency is the speed-up over the "
         "number of ranks, or of cores where those are fewer. On rented machines cores waver by tens of percent from "
         "minute to minute: runs of all numbers of ranks take turns, a speed-up compares those of one turn, and what is "
-        "told is the median over turns. Of a host's ranks two for each core are at work at a time, the others are in "
-        "reserve.\n\n" + markdown(rows),
+        "told is the median over turns. Of a host's ranks as many as it has cores are at work at a time, the others "
+        "are in reserve.\n\n" + markdown(rows),
         f"## The model against it\n\n`bench/_cluster.py` simulates what rank 0 and the others do, event by event, from "
         f"costs that are measured one by one; nothing is fitted to runs of more than one rank. For {SHIPPED}, in ms: "
         + ", ".join(f"{name} {value:.3g}" for name, value in each_ms.items())
-        + f"; where all cores are busy everything takes {own.crowding:.2f} times as long, where ranks take turns on "
-        f"them {own.switching:.2f} times as long again; an idle rank takes {100 * own.idle:.1f} % of a core; the "
-        f"messages of a chunk are {own.chunk_bytes / 1e6:.2f} MB there and {own.stems_bytes / 1e6:.2f} MB back. Scaled "
-        f"to what one process took, it is off by {worst:.0f} % at most.\n\n" + markdown(checked),
+        + f"; where all cores are busy everything takes {own.crowding:.2f} times as long; an idle rank takes "
+        f"{100 * own.idle:.1f} % of a core, one in reserve less; the messages of a chunk are "
+        f"{own.chunk_bytes / 1e6:.2f} MB there and {own.stems_bytes / 1e6:.2f} MB back. Scaled to what one process "
+        f"took, it is off by {worst:.0f} % at most.\n\n" + markdown(checked),
         f"## Beyond this machine\n\nWith a core for each rank. Rank 0 spends {1e3 * rank_0:.2f} ms on a chunk that "
         f"takes {1e3 * own.compute:.1f} ms to compute: some {own.compute / rank_0:.0f} ranks keep it busy, and it "
         "looks at each of them again and again, so that more make the job slower. The network is not the limit. Many "

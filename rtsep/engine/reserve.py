@@ -1,4 +1,4 @@
-"""Which ranks of a host are at work: more than twice as many as it has cores would only crowd its caches.
+"""Which ranks of a host are at work: more than it has cores would only take turns, and crowd its caches.
 
 The others are in reserve: they have loaded nothing, and sleep until they are called up.
 """
@@ -13,7 +13,6 @@ from typing import Protocol, TypeVar
 
 from rtsep.engine.process import local_rank, own_cores
 
-RANKS_A_CORE = 2  # so that another has work while rank 0 has not yet looked at one
 RESERVE_NAP = 0.5  # seconds, where rank 0's bell is not heard
 
 
@@ -37,7 +36,7 @@ R = TypeVar("R", bound=Rank)
 
 def will_be_called() -> bool:
     """Whether this rank will probably be one of the first. If it is bound to some of the cores, so are others."""
-    return local_rank() < RANKS_A_CORE * (os.cpu_count() or 1)
+    return local_rank() < (os.cpu_count() or 1)
 
 
 def call_up(ranks: Sequence[R]) -> list[R]:
@@ -49,7 +48,7 @@ def call_up(ranks: Sequence[R]) -> list[R]:
     cores[socket.gethostname()].update(own_cores())
     for rank in ranks:
         cores[rank.host].update(rank.cores)
-    places = {host: RANKS_A_CORE * max(1, len(own)) for host, own in cores.items()}
+    places = {host: max(1, len(own)) for host, own in cores.items()}
     places[socket.gethostname()] -= 1
     fit = [rank for rank in ranks if rank.is_fit]
     for rank in sorted(fit, key=lambda rank: rank.in_reserve):
