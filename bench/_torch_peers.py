@@ -15,6 +15,7 @@ import torch
 from rtsep.timbrenet.layers import TAPS
 from rtsep.timbrenet.model import TimbreModel
 from rtsep.timbrenet.network import Block, TimbreNet
+from rtsep.timbrenet.partials import find_partials
 from rtsep.types import F32
 
 Filter = Callable[[F32], F32]  # features of slices to their filters
@@ -23,13 +24,16 @@ Filter = Callable[[F32], F32]  # features of slices to their filters
 def network_of(model: TimbreModel) -> TimbreNet:
     """The torch network that exports to the model's arrays: its normalizations do nothing."""
     frontend, arrays = model.frontend(), {name: torch.tensor(a) for name, a in model.weights.items()}
-    network = TimbreNet(model.sizes, frontend.n_bands, frontend.n_columns, len(model.stems)).eval()
+    network = TimbreNet(model.sizes, find_partials(frontend.band_centres), frontend.n_columns, len(model.stems)).eval()
     with torch.no_grad():
         network.enter.weight.copy_(_convolution(arrays["enter"])[:, :, None])
         network.enter_bias.copy_(arrays["enter_bias"].T[:, None])
         _pass_through(network.enter_norm, torch.zeros(model.sizes.channels))
         for i, block in enumerate(network.blocks):
             assert isinstance(block, Block)
+            for name in ("gather", "partials", "join"):
+                getattr(block.harmonics, name).weight.copy_(arrays[f"{name}{i}"].T[:, :, None, None])
+                _pass_through(getattr(block.harmonics, f"{name}_norm"), arrays[f"{name}{i}_bias"])
             taps = arrays[f"time{i}"].chunk(TAPS, dim=1)[::-1]
             block.time.weight.copy_(torch.stack([_convolution(tap) for tap in taps], dim=2))
             block.leave.weight.copy_(arrays[f"leave{i}"].T[:, :, None, None])

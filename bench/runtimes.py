@@ -28,6 +28,7 @@ from rtsep.errors import RtsepError
 from rtsep.timbrenet.features import Features, band_views
 from rtsep.timbrenet.inference import TimbreStream
 from rtsep.timbrenet.model import TimbreModel, load_timbrenet
+from rtsep.timbrenet.partials import find_partials
 from rtsep.training.timbre_data import analyze_stems
 from rtsep.types import F32
 
@@ -72,7 +73,7 @@ def measure(
     with TemporaryDirectory() as folder:
         tasks: dict[str, Callable[[], object]] = {}
         difference: dict[str, float] = {}
-        stream = TimbreStream(model.sizes, model.weights, 1)
+        stream = stream_of(model)
         for v in views:
             stream.push(v)
         if n == 1:
@@ -95,9 +96,14 @@ def measure(
     return [row(case, who, 1e3 * s / n, difference) for who, s in zip(tasks, seconds, strict=True)]
 
 
+def stream_of(model: TimbreModel) -> TimbreStream:
+    """Of one channel, from silence."""
+    return TimbreStream(model.sizes, model.weights, find_partials(model.frontend().band_centres), 1)
+
+
 def chunk_filters(model: TimbreModel, views: F32, n: int) -> F32:
     """Filters `(n_outputs, n, n_bands, n_columns)` of the last `n` slices, from silence; no more than they take."""
-    stream = TimbreStream(model.sizes, model.weights, 1)
+    stream = stream_of(model)
     n_before = len(views) - n
     found = [stream.push(v, max(0, n_before - i)) for i, v in enumerate(views)]
     return np.stack([filters[:, 0] for filters in found if filters is not None], axis=1)

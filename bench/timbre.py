@@ -25,6 +25,7 @@ from rtsep.evaluation.songs import find_songs, read_song
 from rtsep.timbrenet.features import band_views
 from rtsep.timbrenet.inference import TimbreStream
 from rtsep.timbrenet.model import TimbreModel, load_timbrenet
+from rtsep.timbrenet.partials import find_partials
 from rtsep.training.timbre_data import analyze_stems
 from rtsep.types import F32, Stems
 
@@ -58,7 +59,7 @@ def activations(model: TimbreModel, truth: Stems) -> list[F32]:
     frontend = model.frontend()
     parts = analyze_stems(truth, frontend)
     views = band_views(frontend, parts.sum(axis=0))
-    stream = TimbreStream(model.sizes, model.weights, truth.shape[2])
+    stream = TimbreStream(model.sizes, model.weights, find_partials(frontend.band_centres), truth.shape[2])
     held = np.stack([found for v in views if (found := stream.timbres(v)) is not None])
     return [weighted(held, frontend.band_power(part)) for part in parts]
 

@@ -14,7 +14,9 @@ from rtsep.types import STEMS
 
 CQT_SPEC = FrontEndSpec("cqt", BandLayout(44100, gamma=43.0), {"slice_length": 4096, "transition": 2048})
 STFT_SPEC = FrontEndSpec("stft", BandLayout(44100), {"slice_length": 4096, "hop": 512, "output_length": 1024})
-SIZES = Sizes(channels=8, dilations=(1, 2), bottleneck=6, timbres=5, level_slices=4, compression=0.3)
+SIZES = Sizes(
+    channels=8, partial_channels=3, dilations=(1, 2), bottleneck=6, timbres=5, level_slices=4, compression=0.3
+)
 
 
 def small_timbrenet(spec: FrontEndSpec = CQT_SPEC, sizes: Sizes = SIZES, stems: tuple[str, ...] = STEMS) -> TimbreModel:

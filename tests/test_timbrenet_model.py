@@ -67,10 +67,19 @@ def test_headers_of_another_version_or_kind_are_refused(header, words, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"channels": 0}, {"dilations": ()}, {"dilations": (1, 0)}, {"level_slices": 0}, {"compression": 0.0}]
+    "wrong",
+    [
+        {"channels": 0},
+        {"partial_channels": 0},
+        {"dilations": ()},
+        {"dilations": (1, 0)},
+        {"level_slices": 0},
+        {"compression": 0.0},
+    ],
 )
 def test_sizes_that_cannot_be_are_refused(wrong):
-    table = {"channels": 4, "dilations": (1,), "bottleneck": 4, "timbres": 4, "level_slices": 4, "compression": 0.3}
+    table = {"channels": 4, "partial_channels": 2, "dilations": (1,), "bottleneck": 4, "timbres": 4}
+    table |= {"level_slices": 4, "compression": 0.3}
     Sizes(**table)
     with pytest.raises(OptionError, match=next(iter(wrong))):
         Sizes(**table | wrong)

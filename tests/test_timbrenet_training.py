@@ -46,6 +46,7 @@ RECIPE = """
     channels = 8
     dilations = [1, 2]
     bottleneck = 8
+    partial_channels = 4
     timbres = 8
     level_slices = 8
     compression = 0.3
@@ -122,7 +123,7 @@ def test_examples_are_the_same_for_any_number_of_processes(data, recipe):
     for processes in (1, 2):
         with drawing([drawer], processes, 2) as draw:
             drawn.append(list(draw(0, range(1, 3))))
-    assert len(drawn[0]) == 2 * drawer.group_size == 16
+    assert len(drawn[0]) == 2 * drawer.group_size == 32
     for one, two in zip(*drawn, strict=True):
         assert np.array_equal(one.features, two.features)
         assert np.array_equal(one.cross, two.cross)
@@ -132,10 +133,10 @@ def test_permuted_examples_have_the_stems_of_the_mixtures_in_other_company(data,
     mixer, _ = recipe.mixers(recipe.sources(data))
     examples = Drawer(mixer, recipe.spec, recipe.sizes, permutations=3).draw(3)
     mixtures = {distribution(example.mixture) for example in examples}
-    assert len(mixtures) == len(examples) == 12
+    assert len(mixtures) == len(examples) == 24
     for stem in range(len(STEMS)):
         heard = {distribution(example.power[stem]) for example in examples}
-        assert len(heard) <= 2 * 4  # left and right of the four that were drawn
+        assert len(heard) <= 2 * 8  # left and right of the eight that were drawn
     for example in examples:
         assert np.allclose(example.cross.sum(0), example.mixture, atol=1e-3 * example.mixture.max())
 

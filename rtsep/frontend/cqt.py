@@ -56,6 +56,7 @@ class CQT:
         # The window is exactly zero from `latency` on: those samples may not have arrived and are not looked at.
         self._window = window[: self.latency].astype(self.dtype)
         self._bands = plan_bands(layout.weights(slice_length), n_columns, self.dtype)
+        self.band_centres = layout.centres()
         self._groups = plan_groups(self._bands)
         self._fft = RealFFT(slice_length, self.dtype)
         self.band_lengths = self._bands.length  # coefficients of each band

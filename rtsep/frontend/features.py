@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.errors import OptionError
 from rtsep.frontend import kernels
@@ -37,6 +38,7 @@ class FrontEnd(Protocol):
     n_columns: int
     columns_per_hop: int
     column_weight: F32
+    band_centres: NDArray[np.float64]  # in Hz
 
     def analyze(self, samples: Audio, out: C64 | None = None) -> C64: ...
 

@@ -53,7 +53,12 @@ class STFT:
         self._window, self._synthesis = window.astype(self.dtype), synthesis.astype(self.dtype)
         self._fft = RealFFT(slice_length, self.dtype)
         self.column_weight = np.ones(1, np.float32)
-        self._lower, self._rise, self.n_bands = _shares(layout.weights(slice_length), self.dtype)
+        weights = layout.weights(slice_length)
+        # Above the lowest bins, a band narrower than a bin may catch none of them: it would stay silent for ever.
+        there = weights.any(axis=1)
+        self.band_centres = layout.centres()[there]
+        self.n_bands = self.band_centres.size
+        self._lower, self._rise = _shares(weights[there], self.dtype)
         self.n_coefficients = slice_length // 2 + 1
         self._scratch: dict[int, Array] = {}
 
@@ -103,17 +108,14 @@ class STFT:
         return self._scratch[n_rows]
 
 
-def _shares(weights: NDArray[np.float64], dtype: np.dtype[np.float64]) -> tuple[NDArray[np.int32], Array, int]:
-    """The lower of each bin's two bands, the share of the upper one, and the number of bands.
+def _shares(weights: NDArray[np.float64], dtype: np.dtype[np.float64]) -> tuple[NDArray[np.int32], Array]:
+    """The lower of each bin's two bands, and the share of the upper one.
 
-    Above the lowest bins, a band narrower than a bin may catch none of them: it would stay silent for ever, and is
-    left out. The first bin is all in the first band and the last bin in the last, so that there are two.
+    The first bin is all in the first band and the last bin in the last, so that there are two.
     """
-    weights = weights[weights.any(axis=1)]
-    n_bands = len(weights)
-    lower = np.minimum(weights.argmax(axis=0), n_bands - 2)
+    lower = np.minimum(weights.argmax(axis=0), len(weights) - 2)
     lower -= (lower > 0) & (weights[lower - 1, np.arange(lower.size)] > 0)
-    return lower.astype(np.int32), weights[lower + 1, np.arange(lower.size)].astype(dtype), n_bands
+    return lower.astype(np.int32), weights[lower + 1, np.arange(lower.size)].astype(dtype)
 
 
 def _check_sizes(slice_length: int, hop: int, output_length: int) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from rtsep.timbrenet import kernels
 from rtsep.timbrenet.features import Features
 from rtsep.timbrenet.layers import TAPS, Sizes, Weights
+from rtsep.timbrenet.partials import Partials
 from rtsep.types import F32
 
 LARGEST_LOGIT = 12.0  # beyond it a filter is open or shut; all of them shut must still add up to one
@@ -18,10 +19,11 @@ class TimbreStream:
     What it gives is that of a stream which heard more, to the last bit, once it has heard so many slices.
     """
 
-    def __init__(self, sizes: Sizes, weights: Weights, n_channels: int) -> None:
+    def __init__(self, sizes: Sizes, weights: Weights, partials: Partials, n_channels: int) -> None:
         self._features = Features(sizes.level_slices, sizes.compression)
         self._sizes = sizes
         self._weights = weights
+        self._partials = partials
         self._n_slices = 0
         n_bands = len(weights["enter_bias"])
         cells = (n_channels * n_bands, sizes.channels)
@@ -54,11 +56,22 @@ class TimbreStream:
         for i, reach in enumerate(self._sizes.reach):
             if ahead > reach:
                 return None
-            x = self._block(i, index, x)
+            x = self._block(i, index, self._with_partials(i, x))
         if ahead:
             return None
         up = _relu(x @ weights["timbre"] + weights["timbre_bias"])
         return up.reshape(*up.shape[:2], -1, self._sizes.timbres)
+
+    def _with_partials(self, i: int, x: F32) -> F32:
+        """`x` `(n_channels, n_bands, wide)` and what each of its bands hears at its partials."""
+        weights, places = self._weights, self._partials
+        few = _relu(x @ weights[f"gather{i}"] + weights[f"gather{i}_bias"])
+        heard = np.empty((*x.shape[:2], places.lower.shape[1], few.shape[2]), np.float32)
+        kernels.put_partials(few, places.lower, places.from_lower, places.from_upper, heard)
+        h = _relu(heard.reshape(*x.shape[:2], -1) @ weights[f"partials{i}"] + weights[f"partials{i}_bias"])
+        out = h @ weights[f"join{i}"]
+        kernels.add_residual(x, weights[f"join{i}_bias"], out)
+        return out
 
     def _block(self, i: int, index: int, x: F32) -> F32:
         """Block `i` of slice number `index`: `x` `(n_channels, n_bands, wide)` and what the block adds to it."""

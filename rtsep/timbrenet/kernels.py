@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from rtsep.types import F32
+
+Index = NDArray[np.int32]
 
 
 @njit(cache=True, nogil=True)
@@ -21,6 +25,21 @@ def put_neighbours(x: F32, out: F32) -> None:
                 inside = 0 <= source < n_bands
                 for i in range(wide):
                     out[channel, band, tap, i] = x[channel, source, i] if inside else 0.0
+
+
+@njit(cache=True, nogil=True)
+def put_partials(x: F32, lower: Index, from_lower: F32, from_upper: F32, out: F32) -> None:
+    """Each band of `x` `(n_channels, n_bands, few)` as heard at its partials `(n_bands, n_ratios)`.
+
+    `out` is `(n_channels, n_bands, n_ratios, few)`.
+    """
+    n_channels, n_bands, n_ratios, few = out.shape
+    for channel in range(n_channels):
+        for band in range(n_bands):
+            for k in range(n_ratios):
+                source, a, b = lower[band, k], from_lower[band, k], from_upper[band, k]
+                for i in range(few):
+                    out[channel, band, k, i] = a * x[channel, source, i] + b * x[channel, source + 1, i]
 
 
 @njit(cache=True, nogil=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rtsep.errors import OptionError
 from rtsep.timbrenet.features import VIEWS
+from rtsep.timbrenet.partials import RATIOS
 from rtsep.types import F32
 
 TAPS = 3  # of a convolution, over slices and over bands
@@ -17,11 +18,12 @@ Weights = Mapping[str, F32]
 class Sizes:
     """What a recipe chooses of a network. A block for each of `dilations`, counted in slices.
 
-    `channels` are those of the trunk, `bottleneck` what all bands together are narrowed to, `timbres` the length of the
-    timbre dimension.
+    `channels` are those of the trunk, `partial_channels` those in which a block hears partials, `bottleneck` what all
+    bands together are narrowed to, `timbres` the length of the timbre dimension.
     """
 
     channels: int
+    partial_channels: int
     dilations: tuple[int, ...]
     bottleneck: int
     timbres: int
@@ -29,7 +31,8 @@ class Sizes:
     compression: float
 
     def __post_init__(self) -> None:
-        counts = {"channels": self.channels, "bottleneck": self.bottleneck, "timbres": self.timbres}
+        counts = {"channels": self.channels, "partial_channels": self.partial_channels}
+        counts |= {"bottleneck": self.bottleneck, "timbres": self.timbres}
         counts |= {"level_slices": self.level_slices, "dilations": min(self.dilations, default=0)}
         for name, value in counts.items():
             if value < 1:
@@ -52,16 +55,22 @@ class Sizes:
 def weight_shapes(sizes: Sizes, n_bands: int, n_columns: int, n_outputs: int) -> dict[str, tuple[int, ...]]:
     """The shape of each array by its name; matrices are `(in, out)`, but for those over bands, which are `(out, in)`.
 
-    Rows of `enter` and `time` are three neighbouring bands, from the lowest; columns of `time` are what goes to the
-    slice itself, to the one a dilation later, and to the one two dilations later.
+    Rows of `enter` and `time` are three neighbouring bands, from the lowest, those of `partials` what lies at `RATIOS`.
+    Columns of `time` are what goes to the slice itself, to the one a dilation later, and to that two dilations later.
     """
-    wide = sizes.channels
+    wide, few = sizes.channels, sizes.partial_channels
     shapes: dict[str, tuple[int, ...]] = {
         "enter": (TAPS * VIEWS * n_columns, wide),
         "enter_bias": (n_bands, wide),
     }
     for i in range(len(sizes.dilations)):
         shapes |= {
+            f"gather{i}": (wide, few),
+            f"gather{i}_bias": (few,),
+            f"partials{i}": (len(RATIOS) * few, wide),
+            f"partials{i}_bias": (wide,),
+            f"join{i}": (wide, wide),
+            f"join{i}_bias": (wide,),
             f"time{i}": (TAPS * wide, TAPS * wide),
             f"time{i}_bias": (wide,),
             f"narrow{i}": (sizes.bottleneck, n_bands),

@@ -10,19 +10,49 @@ from torch.nn import functional
 from rtsep.timbrenet.features import VIEWS
 from rtsep.timbrenet.inference import LARGEST_LOGIT
 from rtsep.timbrenet.layers import TAPS, Sizes
+from rtsep.timbrenet.partials import RATIOS, Partials
 from rtsep.types import F32
 
 
-class Block(nn.Module):
-    """A causal dilated convolution over slices and bands, a bottleneck over all bands, a residual.
+class PartialLayer(nn.Module):
+    """What each band hears at the bands of its partials, and of which it may be one: a residual of a few channels.
 
-    The convolution hears the neighbourhood, the bottleneck harmonics far apart (the frequency transformation of
+    Wherever a note lies, the same weights know its instrument; what follows need not learn it for every pitch.
+    """
+
+    def __init__(self, sizes: Sizes, partials: Partials) -> None:
+        super().__init__()
+        few = sizes.partial_channels
+        matrix = torch.from_numpy(partials.matrix()).flatten(0, 1).T.contiguous()
+        self.places: Tensor
+        self.register_buffer("places", matrix, persistent=False)
+        self.gather = nn.Conv2d(sizes.channels, few, 1, bias=False)
+        self.gather_norm = nn.BatchNorm2d(few)
+        self.partials = nn.Conv2d(len(RATIOS) * few, sizes.channels, 1, bias=False)
+        self.partials_norm = nn.BatchNorm2d(sizes.channels)
+        self.join = nn.Conv2d(sizes.channels, sizes.channels, 1, bias=False)
+        self.join_norm = nn.BatchNorm2d(sizes.channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        few = torch.relu(self.gather_norm(self.gather(x)))
+        n, _, n_slices, n_bands = few.shape
+        heard = torch.matmul(few, self.places.to(few.dtype)).reshape(n, -1, n_slices, len(RATIOS), n_bands)
+        h = torch.relu(self.partials_norm(self.partials(heard.permute(0, 3, 1, 2, 4).flatten(1, 2))))
+        residual: Tensor = x + self.join_norm(self.join(h))
+        return residual
+
+
+class Block(nn.Module):
+    """Partials; then a causal dilated convolution over slices and bands, and a bottleneck over all bands.
+
+    The convolution hears the neighbourhood, the bottleneck what lies anywhere (the frequency transformation of
     TFC-TDF, Choi et al. 2020).
     """
 
-    def __init__(self, sizes: Sizes, dilation: int, n_bands: int) -> None:
+    def __init__(self, sizes: Sizes, dilation: int, partials: Partials) -> None:
         super().__init__()
-        wide = sizes.channels
+        wide, n_bands = sizes.channels, len(partials.lower)
+        self.harmonics = PartialLayer(sizes, partials)
         self.past = (TAPS - 1) * dilation
         self.time = nn.Conv2d(wide, wide, TAPS, dilation=(dilation, 1), padding=(0, 1), bias=False)
         self.time_norm = nn.BatchNorm2d(wide)
@@ -32,6 +62,7 @@ class Block(nn.Module):
         self.leave_norm = nn.BatchNorm2d(wide)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.harmonics(x)
         h = torch.relu(self.time_norm(self.time(functional.pad(x, (0, 0, self.past, 0)))))
         h = h + self.widen(torch.relu(self.narrow(h)))
         residual: Tensor = x + self.leave_norm(self.leave(h))
@@ -46,29 +77,40 @@ class TimbreNet(nn.Module):
     scaled to add up to one. Causal: a slice's filters depend on it and the `context_slices` before it.
     """
 
-    def __init__(self, sizes: Sizes, n_bands: int, n_columns: int, n_outputs: int) -> None:
+    def __init__(self, sizes: Sizes, partials: Partials, n_columns: int, n_outputs: int) -> None:
         super().__init__()
-        wide = sizes.channels
+        wide, n_bands = sizes.channels, len(partials.lower)
         self.n_columns = n_columns
         self.enter = nn.Conv2d(VIEWS * n_columns, wide, (1, TAPS), padding=(0, 1), bias=False)
         self.enter_norm = nn.BatchNorm2d(wide)
         self.enter_bias = nn.Parameter(torch.zeros(wide, 1, n_bands))
-        self.blocks = nn.Sequential(*(Block(sizes, dilation, n_bands) for dilation in sizes.dilations))
+        self.blocks = nn.Sequential(*(Block(sizes, dilation, partials) for dilation in sizes.dilations))
         self.timbre = nn.Conv2d(wide, n_columns * sizes.timbres, 1)
         self.mix = nn.Linear(sizes.timbres, n_outputs, bias=False)
         self.mix_bias = nn.Parameter(torch.zeros(n_bands, 1, n_outputs))
 
     def timbres(self, features: Tensor) -> Tensor:
         """What the timbre dimension holds: `(n, n_slices, n_bands, n_columns, n_timbres)`, none of it below 0."""
-        x = torch.relu(self.enter_norm(self.enter(features.permute(0, 3, 1, 2))) + self.enter_bias)
-        up = torch.relu(self.timbre(self.blocks(x)))
-        n, _, n_slices, n_bands = up.shape
-        return up.reshape(n, self.n_columns, -1, n_slices, n_bands).permute(0, 3, 4, 1, 2)
+        return self._timbres(features).permute(0, 3, 4, 1, 2)
 
     def forward(self, features: Tensor) -> Tensor:
-        logits = (self.mix(self.timbres(features)) + self.mix_bias).float()
+        held = self._timbres(features)
+        # The sum over timbres comes before anything is moved about: there are fewer outputs than timbres.
+        sums = torch.matmul(self.mix.weight.to(held.dtype), held.flatten(3))
+        logits = (
+            sums.reshape(*sums.shape[:3], *held.shape[3:]).float().permute(0, 2, 3, 4, 1)
+            + self.mix_bias.permute(2, 0, 1)[:, None]
+        )
         filters = torch.sigmoid(logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
-        return (filters / filters.sum(dim=-1, keepdim=True)).permute(0, 4, 1, 2, 3)
+        return filters / filters.sum(dim=1, keepdim=True)
+
+    def _timbres(self, features: Tensor) -> Tensor:
+        """`(n, n_columns, n_timbres, n_slices, n_bands)`."""
+        # Bands lie side by side in memory: torch would go on with channels there, and be slower by two thirds.
+        x = self.enter(features.permute(0, 3, 1, 2).contiguous())
+        x = torch.relu(self.enter_norm(x) + self.enter_bias)
+        held = torch.relu(self.timbre(self.blocks(x)))
+        return held.reshape(len(held), self.n_columns, -1, *held.shape[2:])
 
 
 def export(network: TimbreNet) -> dict[str, F32]:
@@ -80,6 +122,10 @@ def export(network: TimbreNet) -> dict[str, F32]:
     }
     for i, block in enumerate(network.blocks):
         assert isinstance(block, Block)
+        for name in ("gather", "partials", "join"):
+            scale, shift = _affine(getattr(block.harmonics, f"{name}_norm"))
+            weight: Tensor = getattr(block.harmonics, name).weight
+            arrays |= {f"{name}{i}": (weight[:, :, 0, 0] * scale[:, None]).T, f"{name}{i}_bias": shift}
         scale, shift = _affine(block.time_norm)
         time = block.time.weight * scale[:, None, None, None]
         arrays[f"time{i}"] = torch.cat([_rows(time[:, :, tap]) for tap in reversed(range(TAPS))], dim=1)

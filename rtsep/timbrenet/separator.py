@@ -9,6 +9,7 @@ from rtsep.frontend.slices import SLICES_TOGETHER, chunk_shape, cut_slices
 from rtsep.timbrenet.features import band_views
 from rtsep.timbrenet.inference import TimbreStream
 from rtsep.timbrenet.model import TimbreModel
+from rtsep.timbrenet.partials import find_partials
 from rtsep.types import Audio, Stems
 
 # A chunk's slices, in lengths of its context: where chunks go from rank to rank, a fifth of the work is for the past.
@@ -28,6 +29,7 @@ class TimbreSeparator:
         self.stems = model.stems
         self.sample_rate = model.sample_rate
         self._frontend = model.frontend()
+        self._partials = find_partials(self._frontend.band_centres)
         context = model.sizes.context_slices
         self.shape = chunk_shape(self._frontend, context, slices or max(1, _CONTEXTS_TOGETHER * context))
         self._kept: tuple[Audio, TimbreStream] | None = None
@@ -60,4 +62,4 @@ class TimbreSeparator:
         kept, self._kept = self._kept, None  # what fails leaves no state behind
         if kept and np.array_equal(kept[0], chunk[: self.shape.heard_before]):
             return self.shape.context_slices, kept[1]
-        return 0, TimbreStream(self.model.sizes, self.model.weights, chunk.shape[1])
+        return 0, TimbreStream(self.model.sizes, self.model.weights, self._partials, chunk.shape[1])

@@ -18,6 +18,7 @@ from rtsep.tensor_file import Arrays
 from rtsep.timbrenet.losses import best_pairing, fixed_order, order_free, pair_losses
 from rtsep.timbrenet.model import TimbreModel
 from rtsep.timbrenet.network import TimbreNet, export
+from rtsep.timbrenet.partials import find_partials
 from rtsep.training.fit_dictionary import Progress
 from rtsep.training.recipe import SAMPLE_RATE
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
@@ -87,7 +88,9 @@ def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:
     """A network of random weights, the same for the same seed."""
     torch.manual_seed(recipe.seed)
     frontend = recipe.spec.build()
-    network = TimbreNet(recipe.sizes, frontend.n_bands, frontend.n_columns, len(recipe.stems)).to(device)
+    network = TimbreNet(recipe.sizes, find_partials(frontend.band_centres), frontend.n_columns, len(recipe.stems)).to(
+        device
+    )
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.schedule.weight_decay)
     return Learner(network, average, optimizer)

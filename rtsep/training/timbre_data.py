@@ -21,7 +21,7 @@ from rtsep.timbrenet.layers import Sizes
 from rtsep.training.augment import Mixer
 from rtsep.types import C64, F32, Stems
 
-_TOGETHER = 4  # mixtures whose stems are permuted among them
+_TOGETHER = 8  # mixtures whose stems are permuted among them
 _ONE_IN_MONO = 8  # mixtures; some songs are
 _SLICES_AT_ONCE = 16
 
@@ -45,7 +45,7 @@ class Example:
 class Drawer:
     """Draws examples in groups, group `number` the same each time.
 
-    A group has four mixtures as the mixer draws them, then as many again for each further one of `permutations`, with
+    A group has eight mixtures as the mixer draws them, then as many again for each further one of `permutations`, with
     stems permuted among the mixtures: so minutes become years, and analysing a stem serves several examples.
     """
 
