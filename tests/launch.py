@@ -63,7 +63,7 @@ class Launched:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 180) -> None:
         """Return as soon as `condition` holds."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -89,7 +89,7 @@ class Launched:
             os.kill(pid, signal.SIGKILL)
         self._process.communicate()
 
-    def finish(self, seconds: float = 60) -> Finished:
+    def finish(self, seconds: float = 180) -> Finished:
         """Wait for the end, which must come in time and leave no process behind."""
         stdout, stderr = self._process.communicate(timeout=seconds)
         ended = time.monotonic()
@@ -97,7 +97,7 @@ class Launched:
         # Open MPI ends what it says with a zero byte at times.
         return Finished(self._process.returncode, stdout, stderr.strip("\0"), ended - self._started)
 
-    def code(self, seconds: float = 60) -> int:
+    def code(self, seconds: float = 180) -> int:
         """The exit code, waited for; other processes may still be there."""
         return self._process.wait(seconds)
 
@@ -137,12 +137,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-def run(*arguments: object, seconds: float = 60, **launch: Any) -> Finished:
+def run(*arguments: object, seconds: float = 180, **launch: Any) -> Finished:
     """Run Python with these arguments to the end; `launch` as for Launched, under mpirun where that has `n_ranks`."""
     with Launched(*arguments, **launch) as launched:
         return launched.finish(seconds)
 
 
-def rtsep(*arguments: object, seconds: float = 60, **launch: Any) -> Finished:
+def rtsep(*arguments: object, seconds: float = 180, **launch: Any) -> Finished:
     """Run the command line `rtsep ...` to the end."""
     return run("-m", "rtsep.cli", *arguments, seconds=seconds, **launch)

@@ -84,7 +84,8 @@ def test_a_folder_is_separated_song_by_song(folder: Path) -> None:
     options = ("--model", "cqt.safetensors", "--report", "report.json")
     finished = rtsep("run", "album", "--out", "out", *options, cwd=folder)
     assert finished.code == 2
-    assert finished.stderr.startswith("rtsep: album/text.wav: ")
+    # On a slow machine a line before it says that rtsep is starting.
+    assert [line for line in finished.stderr.splitlines() if line.startswith("rtsep: album/text.wav: ")]
     assert finished.stderr.splitlines()[-1] == "100 % done"
     assert {path.name for path in (folder / "out" / "song [live].stems").iterdir()} == {f"{stem}.wav" for stem in STEMS}
     report = json.loads((folder / "report.json").read_text())
