@@ -60,7 +60,7 @@ def load_timbrenet(name_or_path: str) -> TimbreModel:
         )
         _check(model)
     except (KeyError, TypeError, ValueError, OptionError) as error:
-        raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
+        raise ModelError(f"{path} is damaged, or of another version ({error}): fetch or train it again") from error
     return model
 
 

@@ -11,6 +11,7 @@ from rtsep.training.effects import (
     compress,
     equalize,
     limit,
+    log_uniform,
     pan,
     reverberate,
     room_tail,
@@ -48,7 +49,7 @@ def through_chain(samples: Audio, chain: Chain, sample_rate: int, rng: np.random
     if rng.random() < chain.saturation:
         samples = saturate(samples, rng.uniform(0, 12))
     if rng.random() < chain.room:
-        seconds = np.exp(rng.uniform(np.log(0.1), np.log(1.2)))
+        seconds = log_uniform(0.1, 1.2, rng)
         tail = room_tail(seconds, rng.uniform(-20, -5), rng.uniform(0.1, 1), samples.shape[1], sample_rate, rng)
         samples = reverberate(samples, tail)
     if rng.random() < chain.width:
@@ -63,7 +64,7 @@ def through_limiter(stems: Stems, chain: Chain, sample_rate: int, rng: np.random
     if rng.random() >= chain.limiter:
         return stems
     peak = float(np.abs(stems.sum(axis=0)).max(initial=0.0))
-    seconds = np.exp(rng.uniform(np.log(0.005), np.log(0.1)))
+    seconds = log_uniform(0.005, 0.1, rng)
     return limit(stems, peak * 10 ** (-rng.uniform(0, 12) / 20), seconds, sample_rate)
 
 
@@ -71,7 +72,7 @@ def _bands(most_db: float, sample_rate: int, rng: np.random.Generator) -> list[B
     """Two shelves and two peaks, each anywhere in its range as far as the sample rate has room for it."""
 
     def between(low: float, high: float) -> float:
-        return float(min(np.exp(rng.uniform(np.log(low), np.log(high))), 0.45 * sample_rate))
+        return min(log_uniform(low, high, rng), 0.45 * sample_rate)
 
     def gain() -> float:
         return float(rng.uniform(-most_db, most_db))

@@ -109,8 +109,13 @@ def pan(samples: Audio, place: float) -> Audio:
     """Two channels at a place from -1, left, to 1, right, as loud together as before; one channel stays as it is."""
     if samples.shape[1] != 2:
         return samples
+    return np.asarray(samples * (np.sqrt(2) * sides(place)), np.float32)
+
+
+def sides(place: float) -> NDArray[np.float64]:
+    """Gains of left and right for a place from -1, left, to 1, right: of one energy together."""
     angle = np.pi / 4 * (1 + place)
-    return np.asarray(samples * (np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)])), np.float32)
+    return np.array([np.cos(angle), np.sin(angle)])
 
 
 def limit(stems: Stems, ceiling: float, seconds: float, sample_rate: int) -> Stems:
@@ -123,3 +128,8 @@ def limit(stems: Stems, ceiling: float, seconds: float, sample_rate: int) -> Ste
     width = 2 * round(seconds * sample_rate / 2) + 1
     gain: F32 = uniform_filter1d(minimum_filter1d(needed, width, mode="nearest"), width, mode="nearest")
     return np.asarray(stems * gain[None, :, None], np.float32)
+
+
+def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    """Between the two, as often in each octave."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

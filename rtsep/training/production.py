@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from rtsep.training.effects import Band, compress, equalize, reverberate, room_tail, saturate
+from rtsep.training.effects import Band, compress, equalize, log_uniform, reverberate, room_tail, saturate
 from rtsep.training.soundfonts import SAMPLE_RATE
 from rtsep.types import Audio
 
@@ -72,16 +72,16 @@ def squeeze(samples: Audio, ratio: float, attack: float, release: float, rng: np
 def produce_drums(samples: Audio, rng: np.random.Generator) -> Audio:
     """A drum bus: room, compression beside the dry sound, tape, each or none; the bass drum leads, as on records."""
     if rng.random() < 0.5:
-        tail = room_tail(_between(0.15, 1.5, rng), rng.uniform(-18, -4), rng.uniform(0.3, 1), 2, SAMPLE_RATE, rng)
+        tail = room_tail(log_uniform(0.15, 1.5, rng), rng.uniform(-18, -4), rng.uniform(0.3, 1), 2, SAMPLE_RATE, rng)
         samples = reverberate(samples, tail)
     if rng.random() < 0.6:
-        crushed = squeeze(samples, rng.uniform(3, 12), _between(0.001, 0.02, rng), _between(0.05, 0.3, rng), rng)
+        crushed = squeeze(samples, rng.uniform(3, 12), log_uniform(0.001, 0.02, rng), log_uniform(0.05, 0.3, rng), rng)
         makeup = float(np.abs(samples).max(initial=1e-6) / max(np.abs(crushed).max(initial=0.0), 1e-6))
         samples = np.asarray(samples + crushed * (makeup * rng.uniform(0.2, 1.0)), np.float32)
     if rng.random() < 0.4:
         samples = saturate(samples, rng.uniform(0, 14))
-    bands = [Band("high", _between(3000, 9000, rng), rng.uniform(-6, 5), 0.7)]
-    bands += [Band("low", _between(80, 150, rng), rng.uniform(0, 10), 0.7)]
+    bands = [Band("high", log_uniform(3000, 9000, rng), rng.uniform(-6, 5), 0.7)]
+    bands += [Band("low", log_uniform(80, 150, rng), rng.uniform(0, 10), 0.7)]
     return equalize(samples, bands, SAMPLE_RATE)
 
 
@@ -91,8 +91,8 @@ def produce_bass(samples: Audio, rng: np.random.Generator) -> Audio:
         driven = through_amplifier(samples, rng.uniform(6, 30), rng)
         samples = np.asarray(samples + driven * rng.uniform(0.2, 1.5), np.float32)
     if rng.random() < 0.6:
-        samples = squeeze(samples, rng.uniform(2, 8), _between(0.003, 0.05, rng), _between(0.05, 0.3, rng), rng)
-    return equalize(samples, [Band("peak", _between(500, 2500, rng), rng.uniform(-6, 8), 0.7)], SAMPLE_RATE)
+        samples = squeeze(samples, rng.uniform(2, 8), log_uniform(0.003, 0.05, rng), log_uniform(0.05, 0.3, rng), rng)
+    return equalize(samples, [Band("peak", log_uniform(500, 2500, rng), rng.uniform(-6, 8), 0.7)], SAMPLE_RATE)
 
 
 def produce_instrument(samples: Audio, electric: bool, beat: float, rng: np.random.Generator) -> Audio:
@@ -100,19 +100,15 @@ def produce_instrument(samples: Audio, electric: bool, beat: float, rng: np.rand
     if electric:
         samples = through_amplifier(samples, rng.uniform(0, 40), rng)
     if rng.random() < 0.25:
-        samples = chorus(samples, rng.uniform(0.001, 0.005), _between(0.1, 3, rng), rng.uniform(0.3, 1))
+        samples = chorus(samples, rng.uniform(0.001, 0.005), log_uniform(0.1, 3, rng), rng.uniform(0.3, 1))
     if rng.random() < 0.25:
         seconds = beat * float(rng.choice([0.5, 0.75, 1.0]))
         samples = echo(samples, seconds, rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.5))
     if rng.random() < 0.3:
-        samples = squeeze(samples, rng.uniform(2, 6), _between(0.003, 0.05, rng), _between(0.05, 0.3, rng), rng)
-    cut = Band("low", _between(80, 300, rng), rng.uniform(-9, 0), 0.7)
+        samples = squeeze(samples, rng.uniform(2, 6), log_uniform(0.003, 0.05, rng), log_uniform(0.05, 0.3, rng), rng)
+    cut = Band("low", log_uniform(80, 300, rng), rng.uniform(-9, 0), 0.7)
     return equalize(samples, [cut, Band("high", 4000, rng.uniform(-5, 6), 0.7)], SAMPLE_RATE)
 
 
 def _high_pass(frequency: float) -> NDArray[np.float64]:
     return np.asarray(butter(2, frequency, "highpass", fs=SAMPLE_RATE, output="sos"))
-
-
-def _between(low: float, high: float, rng: np.random.Generator) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

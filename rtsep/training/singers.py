@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from rtsep.errors import OptionError
-from rtsep.training.effects import Band, equalize, reverberate, room_tail
+from rtsep.training.effects import Band, equalize, log_uniform, reverberate, room_tail, sides
 from rtsep.training.production import chorus, echo, squeeze
 from rtsep.training.soundfonts import SAMPLE_RATE
 from rtsep.training.sources import Source, open_source, read_clip
@@ -69,7 +69,7 @@ def sing(singer: Singer, seconds: float, beat: float, rng: np.random.Generator) 
     if rng.random() < 0.35:
         out = echo(out, beat * float(rng.choice([0.25, 0.5, 0.75, 1.0])), rng.uniform(0, 0.5), rng.uniform(0.1, 0.4))
     if rng.random() < 0.85:
-        length = np.exp(rng.uniform(np.log(0.3), np.log(3.5)))
+        length = log_uniform(0.3, 3.5, rng)
         tail = room_tail(length, rng.uniform(-22, -3), rng.uniform(0.3, 1), 2, SAMPLE_RATE, rng)
         tail[1 : round(rng.uniform(0, 0.06) * SAMPLE_RATE)] = 0
         out = reverberate(out, tail)
@@ -129,6 +129,5 @@ def _doubled(lead: Audio, places: Sequence[float], level: float, rng: np.random.
         knots = np.arange(0, len(lead) + SAMPLE_RATE, round(0.25 * SAMPLE_RATE))
         late = np.interp(now, knots, rng.uniform(0.01, 0.035) + 0.0015 * rng.standard_normal(len(knots)))
         copy = np.interp(now - late * SAMPLE_RATE, now, lead[:, 0], left=0.0)
-        angle = np.pi / 4 * (1 + place)
-        out += level * copy[:, None] * np.array([np.cos(angle), np.sin(angle)])
+        out += level * copy[:, None] * sides(place)
     return np.asarray(out, np.float32)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
+from rtsep.training.effects import log_uniform, sides
 from rtsep.training.midi import Part
 from rtsep.training.soundfonts import SAMPLE_RATE
 from rtsep.training.synthesizer_kernels import Patch, add_note
-from rtsep.types import F32, Audio
+from rtsep.types import Audio
 
 Role = Literal["bass", "lead", "pad", "pluck"]
 
@@ -28,7 +29,7 @@ def draw_patch(role: Role, rng: np.random.Generator) -> Patch:
     """A sound for the role: as different as the presets of such instruments are."""
     times = _TIMES[role]
     bass, pad = role == "bass", role == "pad"
-    attack, decay, release = (_between(low, high, rng) for low, high in times[:3])
+    attack, decay, release = (log_uniform(low, high, rng) for low, high in times[:3])
     bell = rng.random() < (0.2 if bass else 0.3)  # FM; the others are subtractive
     pulsing = rng.random() < 0.4
     wide = not bass and rng.random() < 0.6
@@ -42,13 +43,13 @@ def draw_patch(role: Role, rng: np.random.Generator) -> Patch:
         fm_ratio=float(rng.choice([0.5, 1, 1, 2, 3, 3.5, 5, 7])) * rng.uniform(0.998, 1.002),
         fm_index=rng.uniform(0.5, 6),
         voices=int(rng.choice([3, 5, 7])) if wide or pad else int(rng.choice([1, 1, 2])),
-        detune=_between(0.003, 0.04, rng),
+        detune=log_uniform(0.003, 0.04, rng),
         width=rng.uniform(0.4, 1.0) if wide or pad else 0.0,
         corner=rng.uniform(0.5, 4) if not bell else rng.uniform(3, 7),
         damping=2 - 1.85 * rng.beta(1.2, 1.2),
         filter_octaves=rng.choice([0.0, 1.0]) * rng.uniform(0.5, 4.5),
-        filter_decay=_between(0.04, 1.0, rng),
-        lfo_rate=_between(0.1, 8, rng),
+        filter_decay=log_uniform(0.04, 1.0, rng),
+        lfo_rate=log_uniform(0.1, 8, rng),
         lfo_filter=rng.choice([0.0, 0.0, 1.0]) * rng.uniform(0.1, 1.5),
         lfo_pitch=0.0 if bass else rng.choice([0.0, 1.0]) * rng.uniform(0.0, 0.025),
         attack=attack,
@@ -85,28 +86,28 @@ def play_drums(part: Part, seconds: float, rng: np.random.Generator) -> Audio:
 def _hit(pitch: int, rng: np.random.Generator) -> Audio:
     """One sound of a drum machine for a General MIDI key: swept sines, noise in bands, both at a place."""
     if pitch in (35, 36):
-        mono = _swept(_between(38, 65, rng), rng.uniform(1, 3.5), _between(0.08, 0.5, rng), rng)
-        mono = _sum(np.tanh(mono * _between(1, 5, rng)), _burst(2000, 9000, 0.004, rng) * rng.uniform(0, 0.5))
+        mono = _swept(log_uniform(38, 65, rng), rng.uniform(1, 3.5), log_uniform(0.08, 0.5, rng), rng)
+        mono = _sum(np.tanh(mono * log_uniform(1, 5, rng)), _burst(2000, 9000, 0.004, rng) * rng.uniform(0, 0.5))
         return _placed(mono, 0.0)
     if pitch in (37, 38, 40):
-        tone = _swept(_between(150, 260, rng), 0.4, _between(0.04, 0.15, rng), rng)
-        noise = _burst(_between(400, 2500, rng), 14000, _between(0.05, 0.3, rng), rng)
+        tone = _swept(log_uniform(150, 260, rng), 0.4, log_uniform(0.04, 0.15, rng), rng)
+        noise = _burst(log_uniform(400, 2500, rng), 14000, log_uniform(0.05, 0.3, rng), rng)
         return _placed(_sum(0.8 * tone, rng.uniform(0.5, 1.5) * noise), 0.0)
     if pitch in (39, 54, 69, 70, 82):
-        mono = _burst(_between(700, 1200, rng), _between(2500, 9000, rng), _between(0.05, 0.2, rng), rng)
+        mono = _burst(log_uniform(700, 1200, rng), log_uniform(2500, 9000, rng), log_uniform(0.05, 0.2, rng), rng)
         return _placed(mono, rng.uniform(-0.4, 0.4))
     if pitch in (42, 44):
-        return _placed(0.5 * _metal(_between(0.02, 0.08, rng), rng), rng.uniform(-0.5, 0.5))
+        return _placed(0.5 * _metal(log_uniform(0.02, 0.08, rng), rng), rng.uniform(-0.5, 0.5))
     if pitch in (46, 49, 51, 52, 53, 55, 57, 59):
-        return _placed(0.5 * _metal(_between(0.15, 0.9, rng), rng), rng.uniform(-0.6, 0.6))
-    mono = _swept(_between(70, 400, rng), rng.uniform(0.2, 1), _between(0.06, 0.4, rng), rng)
+        return _placed(0.5 * _metal(log_uniform(0.15, 0.9, rng), rng), rng.uniform(-0.6, 0.6))
+    mono = _swept(log_uniform(70, 400, rng), rng.uniform(0.2, 1), log_uniform(0.06, 0.4, rng), rng)
     return _placed(0.8 * mono, rng.uniform(-0.7, 0.7))
 
 
 def _swept(frequency: float, octaves: float, decay: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """A sine that falls by `octaves` to its frequency."""
     t = np.arange(round(6 * decay * SAMPLE_RATE)) / SAMPLE_RATE
-    pitch = frequency * 2 ** (octaves * np.exp(-t / _between(0.008, 0.05, rng)))
+    pitch = frequency * 2 ** (octaves * np.exp(-t / log_uniform(0.008, 0.05, rng)))
     return np.asarray(np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE) * np.exp(-t / decay))
 
 
@@ -120,9 +121,9 @@ def _burst(low: float, high: float, decay: float, rng: np.random.Generator) -> N
 def _metal(decay: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """A cymbal: six square waves out of tune, with noise, above some kilohertz."""
     n = round(6 * decay * SAMPLE_RATE)
-    phases = np.outer(_between(200, 900, rng) * rng.uniform(1, 3, 6), np.arange(n) / SAMPLE_RATE)
+    phases = np.outer(log_uniform(200, 900, rng) * rng.uniform(1, 3, 6), np.arange(n) / SAMPLE_RATE)
     squares = np.sign(np.sin(2 * np.pi * phases)).mean(axis=0) + rng.uniform(0, 1) * rng.standard_normal(n)
-    high = butter(2, _between(3000, 8000, rng), "highpass", fs=SAMPLE_RATE, output="sos")
+    high = butter(2, log_uniform(3000, 8000, rng), "highpass", fs=SAMPLE_RATE, output="sos")
     return np.asarray(sosfilt(high, squares) * np.exp(-np.arange(n) / (decay * SAMPLE_RATE)))
 
 
@@ -134,11 +135,4 @@ def _sum(*sounds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _placed(mono: NDArray[np.float64], place: float) -> Audio:
-    angle = np.pi / 4 * (1 + place)
-    sides: F32 = np.array([np.cos(angle), np.sin(angle)], np.float32)
-    return np.asarray(mono.astype(np.float32)[:, None] * sides, np.float32)
-
-
-def _between(low: float, high: float, rng: np.random.Generator) -> float:
-    """Between the two, as often in each octave."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    return np.asarray(mono[:, None] * sides(place), np.float32)
