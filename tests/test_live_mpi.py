@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 from launch import Launched
 from small_model import write_small_model
 from sound_files import make_song, read_song, write_song
 
 import rtsep as package
+from rtsep.commands.live_ranks import ranks_at_work
 from rtsep.separator import load_separator
 from rtsep.types import STEMS
 
@@ -48,3 +51,14 @@ def test_ranks_that_stall_or_die_are_told_of_and_the_recording_outlives_an_inter
     # Two seconds further, what comes after the end of a song no longer matters to its beginning.
     separated = package.separate(song[: n + 2 * RATE], RATE, load_separator(str(model)))
     np.testing.assert_array_equal(stems, separated[:, :n])
+
+
+@pytest.mark.parametrize(("n_ranks", "n_here", "at_work"), [(8, 8, 3), (2, 2, 2), (8, 4, 8)])
+def test_the_stream_waits_for_those_who_compute_alone(
+    monkeypatch: pytest.MonkeyPatch, n_ranks: int, n_here: int, at_work: int
+) -> None:
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", str(n_ranks))
+    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", str(n_here))
+    # This rank is bound to a core; its launcher has three.
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2} if pid else {0})
+    assert ranks_at_work() == at_work

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 
 from rtsep.commands.console import REFUSED, print_tables, warn
-from rtsep.commands.live_ranks import StartEngine, live_on_ranks
+from rtsep.commands.live_ranks import StartEngine, live_on_ranks, ranks_at_work
 from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
@@ -105,7 +105,7 @@ def plan_job(options: LiveOptions, song: AudioReader | None) -> tuple[LiveJob, M
         ends.n_channels,
         options.block,
         options.reserve,
-        n_computing=max(1, world_size() - 1),
+        n_computing=ranks_at_work(),
     )
     job = LiveJob(
         model=model,

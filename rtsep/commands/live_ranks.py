@@ -1,12 +1,14 @@
-"""`rtsep live` under a launcher: rank 0 hears and plays, the others compute."""
+"""`rtsep live` under a launcher: rank 0 hears and plays, and computes what comes while the others are busy."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from rtsep.commands.console import guarded
 from rtsep.engine.local import warm_up
+from rtsep.engine.process import on_one_host, own_cores, world_size
 from rtsep.live.report import LiveReport, Show, Tell
 from rtsep.live.session import LiveJob
 from rtsep.types import Engine, Separator
@@ -19,6 +21,18 @@ if TYPE_CHECKING:
 _STALL_SECONDS = 0.5
 
 StartEngine = Callable[[LiveJob, Separator, Show, Tell], tuple[Engine, Show]]
+
+
+def ranks_at_work() -> int:
+    """How many ranks compute, rank 0 included: as many as there are cores, the others are in reserve.
+
+    Only known where all are on this host; otherwise all that were started. The cores are the launcher's, as each rank
+    may be bound to one.
+    """
+    if not on_one_host():
+        return world_size()
+    cores = os.sched_getaffinity(os.getppid()) if hasattr(os, "sched_getaffinity") else own_cores()
+    return min(world_size(), len(cores))
 
 
 def live_on_ranks(play: Callable[[StartEngine], int], slices: int) -> NoReturn:
