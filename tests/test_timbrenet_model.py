@@ -75,6 +75,8 @@ def test_headers_of_another_version_or_kind_are_refused(header, words, tmp_path)
         {"dilations": (1, 0)},
         {"level_slices": 0},
         {"compression": 0.0},
+        {"ratios": ()},
+        {"ratios": (1.0, 0.0)},
     ],
 )
 def test_sizes_that_cannot_be_are_refused(wrong):

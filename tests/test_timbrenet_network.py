@@ -12,9 +12,16 @@ from rtsep.timbrenet.network import TimbreNet, export
 from rtsep.timbrenet.partials import find_partials
 
 N_BANDS, N_COLUMNS, N_OUTPUTS, N_CHANNELS = 11, 2, 3, 2
-PARTIALS = find_partials(np.geomspace(100, 900, N_BANDS))
+CENTRES = np.geomspace(100, 900, N_BANDS)
 DEEP = Sizes(
-    channels=6, partial_channels=4, dilations=(1, 2, 4, 1), bottleneck=5, timbres=7, level_slices=3, compression=0.4
+    channels=6,
+    partial_channels=4,
+    dilations=(1, 2, 4, 1),
+    bottleneck=5,
+    timbres=7,
+    level_slices=3,
+    compression=0.4,
+    ratios=(0.3, 1.0, 1.5),
 )
 
 
@@ -22,7 +29,7 @@ DEEP = Sizes(
 def network(request):
     """A network whose normalizations have seen something, and whose every weight counts."""
     torch.manual_seed(2)
-    network = TimbreNet(request.param, PARTIALS, N_COLUMNS, N_OUTPUTS)
+    network = TimbreNet(request.param, find_partials(CENTRES, request.param.ratios), N_COLUMNS, N_OUTPUTS)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -38,7 +45,7 @@ def energies(n_slices, seed=0):
 
 
 def stream_of(network):
-    return TimbreStream(network.sizes, export(network), PARTIALS, N_CHANNELS)
+    return TimbreStream(network.sizes, export(network), find_partials(CENTRES, network.sizes.ratios), N_CHANNELS)
 
 
 def test_numpy_computes_what_torch_does(network):
@@ -66,7 +73,9 @@ def test_filters_lie_between_0_and_1_and_add_up_to_one_however_far_the_logits_ar
     views = energies(3) * 1e6
     weights = dict(small_weights())
     for scale in (1.0, 1e3, -1e3):
-        stream = TimbreStream(SIZES, weights | {"mix": weights["mix"] * scale}, PARTIALS, N_CHANNELS)
+        stream = TimbreStream(
+            SIZES, weights | {"mix": weights["mix"] * scale}, find_partials(CENTRES, RATIOS), N_CHANNELS
+        )
         filters = np.stack([stream.push(v) for v in views])
         assert filters.min() > 0
         assert filters.max() < 1 or scale != 1.0
@@ -119,5 +128,7 @@ def test_any_number_of_outputs_and_both_front_ends():
         model = small_timbrenet(stems=stems)
         frontend = model.frontend()
         views = np.ones((1, frontend.n_bands, VIEWS * frontend.n_columns), np.float32)
-        filters = TimbreStream(model.sizes, model.weights, find_partials(frontend.band_centres), 1).push(views)
+        filters = TimbreStream(
+            model.sizes, model.weights, find_partials(frontend.band_centres, model.sizes.ratios), 1
+        ).push(views)
         assert filters.shape == (len(stems), 1, frontend.n_bands, frontend.n_columns)

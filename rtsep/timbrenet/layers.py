@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rtsep.errors import OptionError
 from rtsep.timbrenet.features import VIEWS
-from rtsep.timbrenet.partials import RATIOS
 from rtsep.types import F32
 
 TAPS = 3  # of a convolution, over slices and over bands
 Weights = Mapping[str, F32]
+
+# Of a band's frequency. A note's colour is told by what lies at the multiples, its fundamental by the fractions
+# (the harmonic stack of Bittner et al. 2017, "Deep salience representations for F0 estimation in polyphonic music").
+RATIOS = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 
 
 @dataclass(frozen=True)
 class Sizes:
     """What a recipe chooses of a network. A block for each of `dilations`, counted in slices.
 
-    `channels` are those of the trunk, `partial_channels` those in which a block hears partials, `bottleneck` what all
-    bands together are narrowed to, `timbres` the length of the timbre dimension.
+    `channels` are those of the trunk, `partial_channels` those in which a block hears partials, which lie at `ratios`
+    of a band's frequency; `bottleneck` is what all bands together are narrowed to, `timbres` the length of the timbre
+    dimension.
     """
 
     channels: int
@@ -29,6 +34,7 @@ class Sizes:
     timbres: int
     level_slices: int
     compression: float
+    ratios: tuple[float, ...] = RATIOS
 
     def __post_init__(self) -> None:
         counts = {"channels": self.channels, "partial_channels": self.partial_channels}
@@ -39,6 +45,14 @@ class Sizes:
                 raise OptionError(f"{name} {value}: a network needs 1 at least; write a larger number")
         if not 0 < self.compression <= 2:
             raise OptionError(f"compression {self.compression}: it must be above 0 and at most 2; 0.3 is usual")
+        if not self.ratios or min(self.ratios) <= 0:
+            raise OptionError(f"ratios {self.ratios}: one at least, and all above 0; leave it out for the usual ones")
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Sizes:
+        """Of a table in TOML or JSON, where tuples are lists. Raises TypeError or KeyError for what has no place."""
+        lists = {"dilations": tuple(table["dilations"]), "ratios": tuple(table.get("ratios", RATIOS))}
+        return cls(**dict(table) | lists)
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -55,7 +69,7 @@ class Sizes:
 def weight_shapes(sizes: Sizes, n_bands: int, n_columns: int, n_outputs: int) -> dict[str, tuple[int, ...]]:
     """The shape of each array by its name; matrices are `(in, out)`, but for those over bands, which are `(out, in)`.
 
-    Rows of `enter` and `time` are three neighbouring bands, from the lowest, those of `partials` what lies at `RATIOS`.
+    Rows of `enter` and `time` are three neighbouring bands, from the lowest, those of `partials` what lies at `ratios`.
     Columns of `time` are what goes to the slice itself, to the one a dilation later, and to that two dilations later.
     """
     wide, few = sizes.channels, sizes.partial_channels
@@ -67,7 +81,7 @@ def weight_shapes(sizes: Sizes, n_bands: int, n_columns: int, n_outputs: int) ->
         shapes |= {
             f"gather{i}": (wide, few),
             f"gather{i}_bias": (few,),
-            f"partials{i}": (len(RATIOS) * few, wide),
+            f"partials{i}": (len(sizes.ratios) * few, wide),
             f"partials{i}_bias": (wide,),
             f"join{i}": (wide, wide),
             f"join{i}_bias": (wide,),

@@ -49,12 +49,11 @@ def load_timbrenet(name_or_path: str) -> TimbreModel:
     path = model_path(name_or_path)
     header, arrays = read_tensors(path, KIND)
     try:
-        sizes = dict(header["sizes"])
         model = TimbreModel(
             stems=tuple(header["stems"]),
             sample_rate=int(header["sample_rate"]),
             spec=FrontEndSpec.from_table(header["spec"]),
-            sizes=Sizes(**sizes | {"dilations": tuple(sizes["dilations"])}),
+            sizes=Sizes.from_table(header["sizes"]),
             weights={name: array.astype(np.float32) for name, array in arrays.items()},
             notes=header["notes"],
         )

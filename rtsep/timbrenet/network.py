@@ -10,7 +10,7 @@ from torch.nn import functional
 from rtsep.timbrenet.features import VIEWS
 from rtsep.timbrenet.inference import LARGEST_LOGIT
 from rtsep.timbrenet.layers import TAPS, Sizes
-from rtsep.timbrenet.partials import RATIOS, Partials
+from rtsep.timbrenet.partials import Partials
 from rtsep.types import F32
 
 
@@ -23,12 +23,13 @@ class PartialLayer(nn.Module):
     def __init__(self, sizes: Sizes, partials: Partials) -> None:
         super().__init__()
         few = sizes.partial_channels
+        self.n_ratios = len(sizes.ratios)
         matrix = torch.from_numpy(partials.matrix()).flatten(0, 1).T.contiguous()
         self.places: Tensor
         self.register_buffer("places", matrix, persistent=False)
         self.gather = nn.Conv2d(sizes.channels, few, 1, bias=False)
         self.gather_norm = nn.BatchNorm2d(few)
-        self.partials = nn.Conv2d(len(RATIOS) * few, sizes.channels, 1, bias=False)
+        self.partials = nn.Conv2d(len(sizes.ratios) * few, sizes.channels, 1, bias=False)
         self.partials_norm = nn.BatchNorm2d(sizes.channels)
         self.join = nn.Conv2d(sizes.channels, sizes.channels, 1, bias=False)
         self.join_norm = nn.BatchNorm2d(sizes.channels)
@@ -36,7 +37,7 @@ class PartialLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         few = torch.relu(self.gather_norm(self.gather(x)))
         n, _, n_slices, n_bands = few.shape
-        heard = torch.matmul(few, self.places.to(few.dtype)).reshape(n, -1, n_slices, len(RATIOS), n_bands)
+        heard = torch.matmul(few, self.places.to(few.dtype)).reshape(n, -1, n_slices, self.n_ratios, n_bands)
         h = torch.relu(self.partials_norm(self.partials(heard.permute(0, 3, 1, 2, 4).flatten(1, 2))))
         residual: Tensor = x + self.join_norm(self.join(h))
         return residual

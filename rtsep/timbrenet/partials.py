@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.types import F32
-
-# Of a band's frequency. A note's colour is told by what lies at the multiples, its fundamental by the fractions
-# (the harmonic stack of Bittner et al. 2017, "Deep salience representations for F0 estimation in polyphonic music").
-RATIOS = (1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +34,9 @@ class Partials:
         return out
 
 
-def find_partials(centres: NDArray[np.float64]) -> Partials:
-    """Of bands with these `centres` in Hz, rising, two at least."""
-    wanted = centres[:, None] * np.array(RATIOS)
+def find_partials(centres: NDArray[np.float64], ratios: Sequence[float]) -> Partials:
+    """Of bands with these `centres` in Hz, rising, two at least; `ratios` are to a band's own frequency."""
+    wanted = centres[:, None] * np.array(ratios)
     lower = np.clip(np.searchsorted(centres, wanted, side="right") - 1, 0, centres.size - 2)
     share = (wanted - centres[lower]) / (centres[lower + 1] - centres[lower])
     inside = (wanted >= centres[0]) & (wanted <= centres[-1])

@@ -29,7 +29,7 @@ class TimbreSeparator:
         self.stems = model.stems
         self.sample_rate = model.sample_rate
         self._frontend = model.frontend()
-        self._partials = find_partials(self._frontend.band_centres)
+        self._partials = find_partials(self._frontend.band_centres, model.sizes.ratios)
         context = model.sizes.context_slices
         self.shape = chunk_shape(self._frontend, context, slices or max(1, _CONTEXTS_TOGETHER * context))
         self._kept: tuple[Audio, TimbreStream] | None = None

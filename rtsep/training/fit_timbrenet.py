@@ -88,9 +88,8 @@ def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:
     """A network of random weights, the same for the same seed."""
     torch.manual_seed(recipe.seed)
     frontend = recipe.spec.build()
-    network = TimbreNet(recipe.sizes, find_partials(frontend.band_centres), frontend.n_columns, len(recipe.stems)).to(
-        device
-    )
+    partials = find_partials(frontend.band_centres, recipe.sizes.ratios)
+    network = TimbreNet(recipe.sizes, partials, frontend.n_columns, len(recipe.stems)).to(device)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.schedule.weight_decay)
     return Learner(network, average, optimizer)

@@ -100,7 +100,7 @@ def read_timbre_recipe(path: Path) -> TimbreRecipe:
 
 
 def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
-    data, network, remix = table["data"], dict(table["network"]), remix_of(table)
+    data, remix = table["data"], remix_of(table)
     if not data["validation"]:
         raise ValueError("validation: one song at least")
     stems = tuple(data.get("stems", STEMS))
@@ -116,6 +116,6 @@ def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
         datasets=tuple(dataset(**options) for options in data.get("set", [])),
         remix=remix,
         spec=spec_of(table),
-        sizes=Sizes(**network | {"dilations": tuple(network["dilations"])}),
+        sizes=Sizes.from_table(table["network"]),
         schedule=Schedule(**table["training"]),
     )
