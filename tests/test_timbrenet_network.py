@@ -74,7 +74,7 @@ def test_filters_lie_between_0_and_1_and_add_up_to_one_however_far_the_logits_ar
     weights = dict(small_weights())
     for scale in (1.0, 1e3, -1e3):
         stream = TimbreStream(
-            SIZES, weights | {"mix": weights["mix"] * scale}, find_partials(CENTRES, RATIOS), N_CHANNELS
+            SIZES, weights | {"mix": weights["mix"] * scale}, find_partials(CENTRES, SIZES.ratios), N_CHANNELS
         )
         filters = np.stack([stream.push(v) for v in views])
         assert filters.min() > 0
