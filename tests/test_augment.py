@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtsep.effects.chain import Chain, through_chain, through_limiter
 from rtsep.training.augment import Mixer, Remix
-from rtsep.training.chain import Chain, through_chain, through_limiter
 from rtsep.training.datasets import SoloFolder, SongFolder
 from rtsep.types import STEMS
 

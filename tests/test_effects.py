@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import freqz_sos, lfilter
 
-from rtsep.training.effects import (
+from rtsep.effects.processors import (
     Band,
     biquad,
     compress,

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rtsep.training.form import arpeggio, chords, draw_spans, on_the_kick, power_chords, within
-from rtsep.training.midi import Note, Part
+from rtsep.rendering.form import arpeggio, chords, draw_spans, on_the_kick, power_chords, within
+from rtsep.rendering.midi import Note, Part
 
 
 def part(*notes: tuple[float, float, int]) -> Part:

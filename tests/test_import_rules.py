@@ -19,12 +19,12 @@ SOURCES = {
 # From the bottom up. A part is a module or a package below rtsep; it imports from lower layers and from itself.
 LAYERS = (
     {"types", "errors", "kernel_loading"},
-    {"frontend", "sparse", "decoder", "tensor_file"},
+    {"frontend", "sparse", "decoder", "effects", "tensor_file"},
     {"model_file"},
     {"timbrenet", "dictionary_file"},
     {"separator"},
-    {"streaming", "engine", "io", "training"},
-    {"stem_stream"},
+    {"streaming", "engine", "io", "training", "quartet"},
+    {"stem_stream", "rendering"},
     {"file_job", "progress", "evaluation", "atom_sheet"},
     {"album_plan"},
     {"album", "run_report", "live"},

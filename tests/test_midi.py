@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rtsep.errors import OptionError
-from rtsep.training.midi import Note, Part, looped, merged, played, read_parts, stretched, window, write_part
+from rtsep.rendering.midi import Note, Part, looped, merged, played, read_parts, stretched, window, write_part
 
 NOTES = (Note(0.0, 0.5, 40, 100), Note(0.5, 1.5, 47, 64), Note(2.0, 2.25, 52, 1))
 PART = Part("Bass", 33, False, NOTES)

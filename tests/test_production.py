@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rtsep.training.effects import room_tail
-from rtsep.training.production import (
+from rtsep.effects.processors import room_tail
+from rtsep.rendering.production import (
     chorus,
     duck,
     echo,

@@ -9,11 +9,11 @@ import soundfile
 
 from rtsep.commands.quartet import quartet
 from rtsep.errors import AudioError, OptionError
-from rtsep.training.chorales import Chorale, Timing, Tone, chorale_names, draw_timing, read_chorale
-from rtsep.training.phrase_kernels import read_at
-from rtsep.training.phrases import Player, hold, play
-from rtsep.training.quartet import INSTRUMENTS, fitted, perform, split_all
-from rtsep.training.single_notes import SAMPLE_RATE, cut_sound, find_notes, load_sound, split_notes
+from rtsep.quartet.chorales import Chorale, Timing, Tone, chorale_names, draw_timing, read_chorale
+from rtsep.quartet.kernels import read_at
+from rtsep.quartet.phrases import Player, hold, play
+from rtsep.quartet.single_notes import SAMPLE_RATE, cut_sound, find_notes, load_sound, split_notes
+from rtsep.quartet.songs import INSTRUMENTS, fitted, perform, split_all
 
 VIOLIN, _, _, BASSOON = INSTRUMENTS
 EVEN = Player(0.0, 0.0, 5.0, 1.0, 0.04, 0.0, 0.0, -80.0, 0.0, "forte")

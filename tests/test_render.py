@@ -12,14 +12,14 @@ import soundfile
 
 from rtsep.commands.render import render
 from rtsep.errors import OptionError
-from rtsep.training.arrange import Library, Song, arrange, bass_line, find_library
-from rtsep.training.bands import band_parts, chart, find_styles
+from rtsep.rendering.arrange import Library, Song, arrange, bass_line, find_library
+from rtsep.rendering.bands import band_parts, chart, find_styles
+from rtsep.rendering.midi import Note, Part, write_part
+from rtsep.rendering.players import DrumMachine, Preset, draw_voices, loosely
+from rtsep.rendering.songs import master, mix_sounds, render_songs
+from rtsep.rendering.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, render_part
+from rtsep.rendering.synthesizer_kernels import Patch
 from rtsep.training.datasets import SongFolder
-from rtsep.training.midi import Note, Part, write_part
-from rtsep.training.players import DrumMachine, Preset, draw_voices, loosely
-from rtsep.training.render import master, mix_sounds, render_songs
-from rtsep.training.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, render_part
-from rtsep.training.synthesizer_kernels import Patch
 
 FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 DRY = Room(0.1, 0.5, 10.0, 0.0)

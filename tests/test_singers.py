@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from rtsep.errors import OptionError
-from rtsep.training.singers import brighten, draw_singer, find_singers, sing
+from rtsep.rendering.singers import brighten, draw_singer, find_singers, sing
 
 RATE = 44100
 

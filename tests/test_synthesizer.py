@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import bilinear, lfilter
 
-from rtsep.training.midi import Note, Part
-from rtsep.training.synthesizer import draw_patch, play, play_drums
-from rtsep.training.synthesizer_kernels import Patch, add_note
+from rtsep.rendering.midi import Note, Part
+from rtsep.rendering.synthesizer import draw_patch, play, play_drums
+from rtsep.rendering.synthesizer_kernels import Patch, add_note
 
 RATE = 44100.0
 PLAIN = Patch(

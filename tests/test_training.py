@@ -14,12 +14,12 @@ from sound_files import assert_one_line
 
 from rtsep.commands.train import TrainOptions, train_dictionary, train_sparse
 from rtsep.dictionary_file import LearnedDictionary
+from rtsep.effects.chain import Chain
 from rtsep.errors import AudioError, OptionError
 from rtsep.model_file import save_model
 from rtsep.separator import SparseSeparator
 from rtsep.sparse.learning import encode, energy_of
 from rtsep.training.augment import Mixer, Remix, draw_chances
-from rtsep.training.chain import Chain
 from rtsep.training.datasets import SoloFolder, SongFolder
 from rtsep.training.examples import draw_examples, mixture_patches
 from rtsep.training.fit_decoder import check_dictionary

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rtsep.errors import OptionError, OutputError
 from rtsep.progress import show_progress
-from rtsep.training.quartet import INSTRUMENTS, render_split, split_all
+from rtsep.quartet.songs import INSTRUMENTS, render_split, split_all
 
 
 def quartet(notes: Path, out: Path, chorales: int, seed: int, processes: int | None) -> int:

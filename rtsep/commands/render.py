@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rtsep.errors import OptionError, OutputError
 from rtsep.progress import show_progress
-from rtsep.training.arrange import find_library
-from rtsep.training.render import render_songs
+from rtsep.rendering.arrange import find_library
+from rtsep.rendering.songs import render_songs
 
 
 def render(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft, rfftfreq
 
-from rtsep.training.chain import Chain, through_chain, through_limiter
+from rtsep.effects.chain import Chain, through_chain, through_limiter
 from rtsep.training.sources import Source, read_clip
 from rtsep.types import F32, STEMS, Audio, Stems
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from rtsep.effects.chain import Chain
 from rtsep.errors import OptionError
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.features import Decoded
 from rtsep.model_file import FrontEndSpec
 from rtsep.training.augment import Remix
-from rtsep.training.chain import Chain
 from rtsep.training.datasets import Dataset, SongFolder, dataset
 from rtsep.training.sources import Source
 

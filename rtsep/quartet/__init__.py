@@ -1,0 +1,1 @@
+"""Bach's chorales played by a quartet, from recordings of single notes."""
