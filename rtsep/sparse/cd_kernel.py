@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rtsep.sparse.kernels import ZERO, find_excess, relative_gap, subtract_rows
+from rtsep.sparse.kernels import NONE, ZERO, find_excess, inlined, relative_gap, subtract_rows
 from rtsep.sparse.working_set import dismiss_zeros, join, layout, solve_inside, widen
 from rtsep.sparse.workspace import ADDED, CAPACITY
 
 LOOSE = np.float32(0.1)  # solve inside to this part of the largest excess outside, as more atoms will come
 HALF = np.float32(0.5)
-FIRST, FEWEST = 6, 3  # atoms that may join in the first round, and the fewest in any
+FIRST: Any = np.int64(6)  # atoms that may join in the first round
+FEWEST = 3  # in any
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def _find_outside(space: Any, most: int) -> int:
     """Fill `found` with the `most` lanes of the largest excess, the largest first, where that is of an atom outside.
 
@@ -41,7 +42,7 @@ def _find_outside(space: Any, most: int) -> int:
     return n_found
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def _join_found(gram: Any, small: Any, space: Any, size: int, n_found: int) -> int:
     """Seat the atoms of `found` in empty slots, the first first; returns the new size."""
     slot = 0
@@ -52,10 +53,10 @@ def _join_found(gram: Any, small: Any, space: Any, size: int, n_found: int) -> i
     return size
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def _complete_gradient(gram: Any, space: Any, size: int) -> None:
     """Bring what changed inside to all of g."""
-    n_changed = 0
+    n_changed = NONE
     for s in range(size):
         change = space.values[s] - space.before[s]
         if change != ZERO:
@@ -65,7 +66,7 @@ def _complete_gradient(gram: Any, space: Any, size: int) -> None:
     subtract_rows(space.gradient, gram, space.changed, space.step, n_changed)
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def _next_batch(batch: int, n_found: int, n_left: int) -> int:
     """How many atoms may join next: twice as many where few of a round's left again, half as many where most did.
 
@@ -78,18 +79,19 @@ def _next_batch(batch: int, n_found: int, n_left: int) -> int:
     return batch
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined()
 def _cd_column(
     gram: Any, corr: Any, energy: Any, lam: Any, lower: Any, tol: Any, most: int, space: Any, code: Any
 ) -> Any:
     gradient, atoms, values = space.gradient, space.atoms, space.values
-    gradient[: corr.size] = corr
+    for k in range(corr.size):
+        gradient[k] = corr[k]
     gradient[corr.size :] = ZERO
     space.is_member[:] = False
     code[:] = ZERO
     slots = min(CAPACITY, atoms.size)
     small = layout(space.small, slots)
-    size, rounds, batch = 0, 0, FIRST
+    size, rounds, batch = NONE, NONE, FIRST
     finest = np.float32(tol) * lam
     highest = find_excess(gradient, lam, lower, space.lanes, space.peaks)
     gap = relative_gap(corr, gradient, atoms, values, size, energy, lam, highest)
@@ -103,7 +105,8 @@ def _cd_column(
             slots = min(2 * slots, atoms.size)
             small = widen(space.small, small, size, slots)
         size = _join_found(gram, small, space, size, n_found)
-        space.before[:size] = values[:size]
+        for s in range(size):
+            space.before[s] = values[s]
         solve_inside(small, space, size, lam, lower, accuracy)
         _complete_gradient(gram, space, size)
         size, n_left = dismiss_zeros(space, size)

@@ -10,6 +10,7 @@ inlined by force: a call that passes arrays counts references, which costs more 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,21 @@ from rtsep.sparse.workspace import LANES
 
 ZERO = np.float32(0.0)
 ONE = np.float32(1.0)
+NONE: Any = np.int64(0)  # a plain 0 is of a type of its own to numba: what gets it as an argument is compiled twice
+
+# Called by kernels alone: without the wrappers by which Python and C would call them, half of what there is to compile.
+inlined = partial(
+    njit, forceinline=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def row_of(atoms: Any, place: int) -> Any:
     """The row of the Gram that belongs to atoms[place], unsigned: an index that might be negative has to be checked."""
     return np.uint64(atoms[place])
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@inlined(fastmath={"contract"})
 def subtract_rows(target: Any, gram: Any, atoms: Any, steps: Any, n: int) -> None:
     """target -= steps @ gram[atoms], four rows at a time: `target` is read and written once for four."""
     n_atoms = gram.shape[1]
@@ -43,13 +50,13 @@ def subtract_rows(target: Any, gram: Any, atoms: Any, steps: Any, n: int) -> Non
             target[k] -= d * gram[j, k]
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def soften(wish: Any, lam: Any, lower: Any) -> Any:
     """Soft threshold: what of `wish` is beyond `lower`..λ."""
     return wish - max(min(wish, lam), lower)
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def find_excess(gradient: Any, lam: Any, lower: Any, lanes: Any, peaks: Any) -> Any:
     """By how much the gradient oversteps its bounds at most: lanes[k] for gradient[k::LANES], there at peaks[k].
 
@@ -70,7 +77,7 @@ def find_excess(gradient: Any, lam: Any, lower: Any, lanes: Any, peaks: Any) -> 
     return _largest(lanes)
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
+@inlined(fastmath={"nnan", "nsz", "reassoc"})
 def _largest(lanes: Any) -> Any:
     highest = ZERO
     for k in range(LANES):
@@ -78,7 +85,7 @@ def _largest(lanes: Any) -> Any:
     return highest
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def quadratic_terms(corr: Any, gradient: Any, atoms: Any, values: Any, size: int, energy: Any) -> Any:
     """‖r‖² of the residual r = x - Φa, x·r, and Σ|a|, in float64 from ‖x‖², c and g.
 
@@ -94,7 +101,7 @@ def quadratic_terms(corr: Any, gradient: Any, atoms: Any, values: Any, size: int
     return max(energy - 2.0 * corr_code + code_gram_code, 0.0), max(energy - corr_code, 0.0), total
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def relative_gap(
     corr: Any, gradient: Any, atoms: Any, values: Any, size: int, energy: Any, lam: Any, highest: Any
 ) -> Any:

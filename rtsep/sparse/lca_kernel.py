@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from rtsep.sparse.kernels import ZERO, find_excess, quadratic_terms, relative_gap, subtract_rows
+from rtsep.sparse.kernels import NONE, ZERO, find_excess, inlined, quadratic_terms, relative_gap, subtract_rows
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def _threshold(potential: Any, lam: Any, lower: Any, hard: bool) -> Any:
     within = max(min(potential, lam), lower)
     return potential - (ZERO if hard and potential != within else within)
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def _list_active(potential: Any, lam: Any, lower: Any, hard: bool, space: Any) -> int:
     """Atoms and values of the code a = T(u); how many."""
     size = 0
@@ -33,13 +33,14 @@ def _list_active(potential: Any, lam: Any, lower: Any, hard: bool, space: Any) -
     return size
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def _complete_gradient(gram: Any, corr: Any, space: Any, size: int) -> None:
-    space.gradient[: corr.size] = corr
+    for k in range(corr.size):
+        space.gradient[k] = corr[k]
     subtract_rows(space.gradient, gram, space.atoms, space.values, size)
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@inlined(fastmath={"contract"})
 def _relax(potential: Any, gradient: Any, lam: Any, lower: Any, rate: Any, hard: bool) -> Any:
     """u += rate · (g + a - u); returns the largest |g + a - u|."""
     fastest = ZERO
@@ -51,7 +52,7 @@ def _relax(potential: Any, gradient: Any, lam: Any, lower: Any, rate: Any, hard:
     return fastest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined()
 def _lca_column(
     gram: Any, corr: Any, energy: Any, lam: Any, lower: Any, tol: Any, rate: Any, most: int, hard: bool, space: Any,
     code: Any,
@@ -59,7 +60,7 @@ def _lca_column(
     gradient, potential = space.gradient, space.potential
     gradient[corr.size :] = ZERO
     potential[:] = ZERO
-    size, iterations = 0, 0
+    size, iterations = NONE, NONE
     while True:
         _complete_gradient(gram, corr, space, size)
         if not hard:
@@ -105,7 +106,7 @@ def lca_trajectory(
     penalty = np.float64(lam)
     for column in range(corr.shape[0]):
         potential[:] = ZERO
-        size = 0
+        size = NONE
         for n in range(trajectory.shape[1]):
             _complete_gradient(gram, corr[column], space, size)
             residual, _, total = quadratic_terms(

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from rtsep.sparse.kernels import ONE, ZERO, row_of, soften
+from rtsep.sparse.kernels import ONE, ZERO, inlined, row_of, soften
 from rtsep.sparse.workspace import BLOCK
 
 INNER = 5  # pairs of a sweep and a subspace step before the atoms outside are looked at again
@@ -20,14 +19,14 @@ SUBSPACE = 5  # conjugate gradient iterations of a subspace step, at most
 SUBSPACE_GOAL = np.float32(0.01)  # or until the squared gradient has fallen to this part
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def layout(buffer: Any, slots: int) -> Any:
     """The first of `buffer` as `slots` rows of an odd number of cache lines, so that they do not crowd a few sets."""
     stride = slots + BLOCK // 2
     return buffer[: slots * stride].reshape(slots, stride)
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def widen(buffer: Any, small: Any, size: int, slots: int) -> Any:
     """The small Gram laid out for `slots`: entries move backwards, the last first, so that none is overwritten."""
     wider = layout(buffer, slots)
@@ -37,7 +36,7 @@ def widen(buffer: Any, small: Any, size: int, slots: int) -> Any:
     return wider
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def join(gram: Any, small: Any, space: Any, size: int, slot: int, atom: int) -> int:
     """Give `atom` the empty `slot`, at most `size`; returns the new size."""
     size = max(size, slot + 1)
@@ -53,7 +52,7 @@ def join(gram: Any, small: Any, space: Any, size: int, slot: int, atom: int) -> 
     return size
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def dismiss_zeros(space: Any, size: int) -> Any:
     """Empty the slots of atoms at zero; returns the new size, and how many left."""
     last, n_left = 0, 0
@@ -67,7 +66,7 @@ def dismiss_zeros(space: Any, size: int) -> Any:
     return last, n_left
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@inlined(fastmath={"contract"})
 def _sweep(small: Any, space: Any, size: int, width: int, lam: Any, lower: Any) -> Any:
     """Exact coordinate steps over the working set, one after the other; returns the largest change of a slope."""
     slopes, values, inverse = space.slopes, space.values, space.inverse
@@ -86,7 +85,7 @@ def _sweep(small: Any, space: Any, size: int, width: int, lam: Any, lower: Any) 
     return largest
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@inlined(fastmath={"contract", "reassoc"})
 def _dot(left: Any, right: Any, width: int) -> Any:
     total = ZERO
     for k in range(width):
@@ -94,7 +93,7 @@ def _dot(left: Any, right: Any, width: int) -> Any:
     return total
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@inlined(fastmath={"contract"})
 def _small_times(small: Any, vector: Any, out: Any, size: int, width: int) -> None:
     """out = small @ vector. `small` is symmetric, and `vector` zero beyond `size`: whole fours of rows will do."""
     for k in range(width):
@@ -107,7 +106,7 @@ def _small_times(small: Any, vector: Any, out: Any, size: int, width: int) -> No
             out[k] += (d0 * small[s0, k] + d1 * small[s1, k]) + (d2 * small[s2, k] + d3 * small[s3, k])
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@inlined(fastmath={"contract"})
 def _subspace_step(small: Any, space: Any, size: int, width: int, lam: Any) -> None:
     """Move the active atoms towards their common optimum by conjugate gradients, up to the first that becomes zero.
 
@@ -149,7 +148,7 @@ def _subspace_step(small: Any, space: Any, size: int, width: int, lam: Any) -> N
         slopes[s] -= part * step_image[s]
 
 
-@njit(cache=True, forceinline=True, nogil=True, error_model="numpy")
+@inlined()
 def solve_inside(small: Any, space: Any, size: int, lam: Any, lower: Any, accuracy: Any) -> None:
     """Sweeps and subspace steps on the working set until a sweep changes no slope by `accuracy`."""
     width = (size + BLOCK - 1) // BLOCK * BLOCK
