@@ -57,7 +57,7 @@ def live(
     def task() -> int:
         from rtsep.commands.live import LiveOptions, live
 
-        return live(
+        live(
             LiveOptions(
                 input=input_device,
                 output=output_device,
@@ -111,7 +111,7 @@ def bench_latency(
             block=block,
             reserve=reserve,
         )
-        return bench_latency(chosen, json)
+        bench_latency(chosen, json)
 
     return task
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import NoReturn
 
 from rtsep.commands.console import print_tables, warn
-from rtsep.commands.live import LiveOptions, plan_job
+from rtsep.commands.live import LiveOptions, end_after, plan_job
 from rtsep.engine.local import LocalEngine
 from rtsep.errors import OptionError
+from rtsep.io.quiet import leave_stderr_to_python
 from rtsep.live.probe import Echoes, Probe
 from rtsep.live.report import LiveReport
 from rtsep.live.session import play
@@ -19,8 +21,13 @@ N_IMPULSES = 10
 Row = dict[str, str | float]
 
 
-def bench_latency(options: LiveOptions, path: Path | None) -> int:
-    """Measure, print the table, write the rows to `path` as JSON; returns the exit code. Raises RtsepError."""
+def bench_latency(options: LiveOptions, path: Path | None) -> NoReturn:
+    """Measure, print the table, write the rows to `path` as JSON, and end the process."""
+    leave_stderr_to_python()
+    end_after(lambda: _bench(options, path))
+
+
+def _bench(options: LiveOptions, path: Path | None) -> int:
     if path:
         check_report_path(path)
     rows = measure(options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -9,13 +11,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
+from typing import NoReturn
 
-from rtsep.commands.console import REFUSED, print_tables, warn
+from rtsep.commands.console import REFUSED, Task, guarded, print_tables, warn
 from rtsep.commands.live_ranks import StartEngine, live_on_ranks, ranks_at_work
 from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import world_size
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioReader, open_audio
+from rtsep.io.quiet import leave_stderr_to_python
 from rtsep.kernel_loading import load_without_compiler
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import Ends, find_ends, stems_apart
@@ -57,11 +61,23 @@ class LiveOptions:
     quiet: bool = False
 
 
-def live(options: LiveOptions) -> int:
-    """Play, record and report until the end or an interruption; under a launcher on all ranks. Raises RtsepError."""
+def live(options: LiveOptions) -> NoReturn:
+    """Play, record and report until the end or an interruption, under a launcher on all ranks; and end the process."""
+    leave_stderr_to_python()
     if world_size() > 1:
         live_on_ranks(lambda start_engine: _play(options, start_engine), options.slices)
-    return _play(options, lambda job, separator, show, tell: (LocalEngine(separator), show))
+    end_after(lambda: _play(options, lambda job, separator, show, tell: (LocalEngine(separator), show)))
+
+
+def end_after(task: Task) -> NoReturn:
+    """End the process with the exit code of `task`, which plays.
+
+    At once: a device that was lost may have left a thread of PortAudio's, in libraries that Python's end would unload.
+    """
+    code = guarded(task)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _play(options: LiveOptions, start_engine: StartEngine) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -20,6 +22,8 @@ _INVALID_RATE = -9997
 _INVALID_CHANNELS = -9998
 _UNAVAILABLE = -9985
 _LONGEST_SECONDS = 60.0
+_LONGEST_PAUSE = 5.0  # seconds between two blocks: PipeWire's plugin for ALSA waits for good where its server has ended
+_STOPPING_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class DeviceStream:
         self.n_underruns = 0
         self.n_overruns = 0
         self._lost = False
+        self._called = 0.0
         self._exchange = exchange
         (source, n_in), (sink, n_out) = heard, played
         self._silence = np.zeros((block, n_in), np.float32)
@@ -105,8 +110,11 @@ class DeviceStream:
 
     @property
     def active(self) -> bool:
-        """Whether PortAudio still calls back; it stops where a device is unplugged or its server ends."""
-        return bool(self._stream.active)
+        """Whether PortAudio still calls back; it stops where a device is unplugged or its server ends.
+
+        Some systems do not tell: one that has not called for 5 s counts as stopped.
+        """
+        return bool(self._stream.active) and time.perf_counter() - self._called < _LONGEST_PAUSE
 
     @property
     def latency_seconds(self) -> float:
@@ -124,6 +132,7 @@ class DeviceStream:
         except self._error as error:
             self._stream.close()
             raise self._cannot_play(error) from error
+        self._called = time.perf_counter()
         return self
 
     def __exit__(
@@ -136,26 +145,34 @@ class DeviceStream:
         """No more calls from here on.
 
         A stream whose device is gone is left as it is, also when this process ends: PortAudio would wait ten minutes
-        for an answer of a JACK server that is no more.
+        for an answer of a JACK server that is no more, and for ever for one of PipeWire.
         """
-        self._lost = not self.active
+        self._lost = not (self.active and self._stops())
         if self._lost:
             atexit.unregister(_sounddevice()._exit_handler)
-        else:
-            self._stream.abort(ignore_errors=True)
 
-    def _call_both(self, heard: Audio, played: Audio, n: int, time: Any, status: Any) -> None:
+    def _stops(self) -> bool:
+        """Whether it does within 2 s."""
+        thread = threading.Thread(target=self._stream.abort, name="rtsep-stop", daemon=True)
+        thread.start()
+        thread.join(_STOPPING_SECONDS)
+        return not thread.is_alive()
+
+    def _call_both(self, heard: Audio, played: Audio, n: int, when: Any, status: Any) -> None:
+        self._called = time.perf_counter()
         if status:
             self._count_input(status)
             self._count_output(status)
         self._exchange(heard, played)
 
-    def _call_input(self, heard: Audio, n: int, time: Any, status: Any) -> None:
+    def _call_input(self, heard: Audio, n: int, when: Any, status: Any) -> None:
+        self._called = time.perf_counter()
         if status:
             self._count_input(status)
         self._exchange(heard, self._nowhere[:n])
 
-    def _call_output(self, played: Audio, n: int, time: Any, status: Any) -> None:
+    def _call_output(self, played: Audio, n: int, when: Any, status: Any) -> None:
+        self._called = time.perf_counter()
         if status:
             self._count_output(status)
         self._exchange(self._silence[:n], played)
