@@ -159,7 +159,7 @@ class AlbumStream:
 
     def _write(self, turn: _Turn, song: Song, result: ChunkResult) -> None:
         if not turn.is_written:
-            turn.undo.enter_context(song.writers)
+            turn.undo.enter_context(song.writing())
             turn.is_written = True
         song.take(result)
 

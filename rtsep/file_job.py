@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from rtsep.engine.process import seconds_since_start
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
 from rtsep.io.stem_writers import StemWriters
+from rtsep.last_will import LastWill
 from rtsep.stem_stream import StemStream
 from rtsep.types import Chunk, ChunkResult, Engine, Separator
 
@@ -59,8 +61,8 @@ class FileRun:
 class Song:
     """A song amid its separation: its chunks go out, their results come in, and its stems grow in `writers`.
 
-    The caller opens the reader and, before the first `take`, the writers. `other` takes the residual, so that the stems
-    add up to the song. Raises RtsepError.
+    The caller opens the reader, and is `writing` from before the first `take` on. `other` takes the residual, so that
+    the stems add up to the song. Raises RtsepError.
     """
 
     def __init__(self, job: FileJob, reader: AudioReader, separator: Separator) -> None:
@@ -77,6 +79,12 @@ class Song:
     def n_done(self) -> int:
         """Samples of each stem that are written."""
         return self._stream.n_done
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """As long as its files grow: what is not committed is removed in the end, also where this process is killed."""
+        with self.writers, LastWill('rm -rf -- "$1"', str(self.writers.work)):
+            yield
 
     def chunks(self) -> Iterator[Chunk]:
         """The song's chunks, numbered from 0."""
@@ -117,7 +125,7 @@ def separate_file(
     with open_audio(job.song, job.start_seconds, job.duration_seconds) as reader:
         separator = load()
         song = Song(job, reader, separator)
-        with song.writers:
+        with song.writing():
             warm_up(separator, reader.info.n_channels)
             engine = start_engine(separator, reader.info.n_channels)
             ready = seconds_since_start()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rtsep.engine.process import INTERRUPTED, Terminated, dead_siblings, launched, world_rank
+from rtsep.engine.process import INTERRUPTED, Terminated, dead_siblings, launched, open_launcher_stderr, world_rank
 from rtsep.errors import RtsepError
 
 if TYPE_CHECKING:
@@ -46,21 +45,15 @@ def print_tables(tables: Sequence[Table]) -> None:
 
 
 def _tell_interrupted(error: KeyboardInterrupt) -> None:
-    """Say so, from rank 0, on the stderr of the launcher itself: it stops passing on what its ranks say.
-
-    Without ULFM it ends the job also where a rank has died.
-    """
+    """Say so, from rank 0. Without ULFM the launcher ends the job also where a rank has died."""
     if world_rank() > 0:
         return
     line = "interrupted"
     if isinstance(error, Terminated) and (dead := dead_siblings()):
         ranks = ", ".join(map(str, dead))
         line = f"rank {ranks} died, and with it the job; rtsep run survives that under mpirun --with-ft ulfm"
-    if launched():
-        try:
-            with open(f"/proc/{os.getppid()}/fd/2", "a") as stderr:
-                print(f"rtsep: {line}", file=stderr)
-            return
-        except OSError:
-            pass
-    warn(line)
+    if launched() and (stderr := open_launcher_stderr()):
+        with stderr:
+            print(f"rtsep: {line}", file=stderr)
+    else:
+        warn(line)

@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -18,12 +18,21 @@ import numpy as np
 from rtsep.engine.joining import connect
 from rtsep.engine.line import PeerLost
 from rtsep.engine.mpi import MpiEngine
-from rtsep.engine.process import INTERRUPTED, RankRecord, Terminated, own_record, seconds_since_start, survives_deaths
+from rtsep.engine.process import (
+    INTERRUPTED,
+    RankRecord,
+    Terminated,
+    open_launcher_stderr,
+    own_record,
+    seconds_since_start,
+    survives_deaths,
+)
 from rtsep.engine.remote import RankFailed, RemoteWorker, Task
 from rtsep.engine.schedule import Pace
 from rtsep.engine.waiting import barrier, nap
 from rtsep.engine.worker import Load, Order, follow
 from rtsep.errors import RtsepError
+from rtsep.last_will import LastWill
 from rtsep.types import Separator
 
 if TYPE_CHECKING:
@@ -38,6 +47,7 @@ _WAKE_SECONDS = 2.0
 _FAREWELL_SECONDS = 0.5
 _LAUNCHER_SECONDS = 1
 _NAP_SECONDS = 0.002
+_DIED = "rtsep: rank {} died, and with it the job; start it again"
 
 
 class Crew:
@@ -125,14 +135,8 @@ def lead_ranks(lead: Callable[[Crew], int]) -> NoReturn:
     """
     comm = connect()
     crew = Crew(comm)
-    try:
-        code = lead(crew)
-    except RankFailed as error:
-        print(error, file=sys.stderr, end="", flush=True)
-        code = 1
-    except BaseException:
-        traceback.print_exc()
-        code = 1
+    with _telling_of_death():
+        code = _exit_code(lead, crew)
     if not crew.dismissed:
         end_at_once(code)
     left = crew.left_behind
@@ -140,6 +144,24 @@ def lead_ranks(lead: Callable[[Crew], int]) -> NoReturn:
         _end_launcher_later()
         comm.Abort(code)
     leave(comm, code)
+
+
+def _telling_of_death() -> AbstractContextManager[object]:
+    """On rank 0: have its death told if it dies meanwhile; under ULFM another rank does, as it may live on."""
+    if survives_deaths():
+        return nullcontext()
+    return LastWill('echo "$1" >&2', _DIED.format(0), stderr=open_launcher_stderr())
+
+
+def _exit_code(lead: Callable[[Crew], int], crew: Crew) -> int:
+    """That of `lead`; 1 where it raises, which is told."""
+    try:
+        return lead(crew)
+    except RankFailed as error:
+        print(error, file=sys.stderr, end="", flush=True)
+    except BaseException:
+        traceback.print_exc()
+    return 1
 
 
 def _end_launcher_later() -> None:
@@ -188,7 +210,7 @@ def end_after_death(comm: MPI.Intracomm) -> NoReturn:
     first = min(set(range(comm.size)) - set(dead))
     if comm.rank == first:
         ranks = ", ".join(map(str, sorted(dead)))
-        print(f"rtsep: rank {ranks} died, and with it the job; start it again", file=sys.stderr, flush=True)
+        print(_DIED.format(ranks), file=sys.stderr, flush=True)
         time.sleep(_FAREWELL_SECONDS)  # mpirun takes several bad exit codes at a time for a crash of its own
     end_at_once(int(comm.rank == first))
 

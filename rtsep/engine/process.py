@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 # Open MPI's names, then those of MPICH's and Slurm's launchers.
 _SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -100,6 +101,14 @@ def _rank_of(pid: str) -> int:
 def dead_at_start(environment: Mapping[str, str] = os.environ) -> list[int]:
     """Ranks whose death before MPI was up is why this process, rank 0 of them, is alone."""
     return [int(rank) for rank in environment.get(DEAD_RANKS, "").split(",") if rank]
+
+
+def open_launcher_stderr() -> TextIO | None:
+    """The launcher's own stderr, None where it cannot be had: it stops passing on what ranks say when it ends them."""
+    try:
+        return open(f"/proc/{os.getppid()}/fd/2", "a")
+    except OSError:
+        return None
 
 
 def use_one_thread() -> None:

@@ -26,8 +26,8 @@ _YOUNG_SECONDS = 60.0
 class StemWriters:
     """Files `{stem}.{format}` in `folder`, one a stem, that appear all together with `commit`.
 
-    Until then they grow in a hidden folder on the same disk. Leaving the `with` block without `commit`, on an error
-    or an interrupt, removes everything that was made; what a killed process has left there, the next one removes.
+    Until then they grow in `work`, a hidden folder on the same disk. Leaving the `with` block without `commit`, on an
+    error or an interrupt, removes everything that was made; what a killed process has left there, the next one removes.
     Entering it raises OutputError for what can be known to fail: files that are there already, unless `overwrite`, no
     permission, a rate that the format cannot hold.
     """
@@ -59,10 +59,10 @@ class StemWriters:
         self._check_format()
         with ExitStack() as undo, self._one_line_errors():
             self._check_targets()
-            self._work = self._make_work_folder(undo)
+            self.work = self._make_work_folder(undo)
             self._files = {}
             for stem, target in self._targets.items():
-                file = create_stem_file(self._work / target.name, self._sample_rate, self._n_channels, self._format)
+                file = create_stem_file(self.work / target.name, self._sample_rate, self._n_channels, self._format)
                 undo.callback(file.abandon)
                 self._files[stem] = file
             self._undo = undo.pop_all()
@@ -92,9 +92,18 @@ class StemWriters:
                 file.write(samples)
         self._n_samples += stems.shape[1]
 
+    def note_length(self) -> None:
+        """Have the files say how long they are by now, so that those of a killed process can be read so far.
+
+        Of a flac or an ogg the encoder holds back the end, some 16384 samples at the most.
+        """
+        with self._one_line_errors():
+            for file in self._files.values():
+                file.note_length()
+
     def commit(self) -> None:
         """Complete the files, see that the disk holds them, and make them appear; OutputError if that cannot be."""
-        moves = {self._work / target.name: target for target in self._targets.values()}
+        moves = {self.work / target.name: target for target in self._targets.values()}
         with self._one_line_errors():
             for file in self._files.values():
                 file.finish()
@@ -104,9 +113,9 @@ class StemWriters:
                     raise OSError("the disk did not take all of it")
             self._check_targets()
             if self._folder.exists():
-                _move_all(moves, self._work)
+                _move_all(moves, self.work)
             else:
-                self._work.rename(self._folder)
+                self.work.rename(self._folder)
 
     def _check_format(self) -> None:
         if self._format not in FORMATS:
