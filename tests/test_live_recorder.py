@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from launch import run
+import soundfile
+from launch import Launched, run
 from numpy.testing import assert_array_equal
 from small_model import write_small_model
 from sound_files import make_song, read_song, write_song
@@ -20,6 +22,7 @@ from rtsep.engine.local import LocalEngine
 from rtsep.errors import OutputError
 from rtsep.file_job import FileJob, separate_file
 from rtsep.io.audio_file import open_audio
+from rtsep.io.stem_writers import StemWriters
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import find_ends
 from rtsep.live.plan import LivePlan, make_plan
@@ -116,6 +119,37 @@ def test_what_a_killed_process_left_of_a_take_is_not_touched_by_later_ones(tmp_p
     recorder.finish()
     assert left.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"take-7", "take-8"}
+
+
+@pytest.mark.parametrize(("kind", "n_lost", "exact_to"), [("wav", 0, 0), ("flac", 16384, 2**-23), ("ogg", 16384, 0.3)])
+def test_files_that_still_grow_can_be_read_so_far(tmp_path: Path, kind: str, n_lost: int, exact_to: float) -> None:
+    with StemWriters(tmp_path / "stems", STEM_NAMES, 44100, 2, kind) as writers:
+        for piece in np.array_split(STEMS_HEARD / 2, 50, axis=1):
+            writers.make_room(piece.shape[1])
+            writers.write(piece)
+            writers.note_length()
+        for stem, heard in zip(STEM_NAMES, STEMS_HEARD / 2, strict=True):
+            (growing,) = tmp_path.glob(f".rtsep-*/{stem}.{kind}")
+            sound, _ = soundfile.read(growing)
+            assert 60_000 - n_lost <= len(sound) <= 60_000
+            np.testing.assert_allclose(sound, heard[: len(sound)], atol=exact_to)
+
+
+def test_of_a_killed_session_the_take_can_be_read_but_for_the_last_two_seconds(tmp_path: Path) -> None:
+    model = write_small_model(tmp_path / "small.safetensors")
+    song = make_song(20 * 44100, n_channels=1)
+    path = write_song(tmp_path / "song.wav", song)
+    options = ("--model", model, "--record", tmp_path / "live", "--output", "none", "--quiet")
+    with Launched("-m", "rtsep.cli", "live", "--input-file", path, *options) as live:
+        live.wait_for(lambda: any(tmp_path.glob("live/take-1/*/other.flac")))
+        time.sleep(4)
+        live.signal(signal.SIGKILL)
+        assert live.code() == -signal.SIGKILL
+    stems = [soundfile.read(left)[0] for left in tmp_path.glob("live/take-1/.rtsep-*/*.flac")]
+    assert len(stems) == len(STEMS)
+    n = min(len(stem) for stem in stems)
+    assert n > 44100
+    np.testing.assert_allclose(sum(stem[:n] for stem in stems), song[:n, 0], atol=1e-4)
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ class GrowingFile:
                 os.posix_fadvise(self._file.fileno(), self._on_its_way, n_bytes, os.POSIX_FADV_DONTNEED)
             self._on_its_way = self._end
 
+    def mend(self, offset: int, data: bytes) -> None:
+        """Replace what has been written at `offset`; the next write goes where it would have gone."""
+        os.pwrite(self._file.fileno(), data, offset)
+
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_END:
             return self._file.seek(self._end + offset)

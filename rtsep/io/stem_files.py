@@ -25,6 +25,7 @@ _UINT32_MAX = 0xFFFFFFFF
 _ENCODER_BLOCK = 65536
 _HELD_BACK = 16384
 _HEADERS = 65536
+_FLAC_LENGTH_AT = 22
 
 
 class StemFile(Protocol):
@@ -38,6 +39,9 @@ class StemFile(Protocol):
     def write(self, block: Audio) -> None:
         """Append `(n, n_channels)` samples."""
 
+    def note_length(self) -> None:
+        """Say in the header how much there is: so far a killed process leaves a file that can be read."""
+
     def finish(self) -> None:
         """Complete the file and close it."""
 
@@ -49,7 +53,8 @@ def create_stem_file(path: Path, sample_rate: int, n_channels: int, audio_format
     """Start a new file at `path`, in one of `FORMATS`."""
     if audio_format == "wav":
         return _FloatWavFile(path, sample_rate, n_channels)
-    return _EncodedFile(path, sample_rate, n_channels, audio_format)
+    kind = _FlacFile if audio_format == "flac" else _EncodedFile
+    return kind(path, sample_rate, n_channels, audio_format)
 
 
 def find_format_limit(audio_format: str, sample_rate: int) -> str:
@@ -105,9 +110,11 @@ class _FloatWavFile:
         self._file.check()
         self._n_samples += len(block)
 
+    def note_length(self) -> None:
+        self._file.mend(0, wav_header(self._n_samples, self._sample_rate, self._n_channels))
+
     def finish(self) -> None:
-        self._file.seek(0)
-        self._file.write(wav_header(self._n_samples, self._sample_rate, self._n_channels))
+        self.note_length()
         self._file.close()
 
     def abandon(self) -> None:
@@ -120,6 +127,7 @@ class _EncodedFile:
 
     def __init__(self, path: Path, sample_rate: int, n_channels: int, audio_format: str) -> None:
         self.n_clipped = 0
+        self._n_samples = 0
         self._n_channels = n_channels
         self._file = GrowingFile(path)
         self._sound = soundfile.SoundFile(
@@ -137,6 +145,10 @@ class _EncodedFile:
         for start in range(0, len(clipped), _ENCODER_BLOCK):
             self._sound.write(clipped[start : start + _ENCODER_BLOCK])
         self._file.check()
+        self._n_samples += len(block)
+
+    def note_length(self) -> None:
+        pass  # each page of an ogg says where it ends
 
     def finish(self) -> None:
         self._sound.close()
@@ -147,3 +159,11 @@ class _EncodedFile:
             self._sound.close()
         with suppress(OSError):
             self._file.close()
+
+
+class _FlacFile(_EncodedFile):
+    """The length of a flac is in its STREAMINFO block, RFC 9639 8.2, of which these are the lower 32 of 36 bits."""
+
+    def note_length(self) -> None:
+        n_there = min(max(0, self._n_samples - _HELD_BACK), _UINT32_MAX)
+        self._file.mend(_FLAC_LENGTH_AT, n_there.to_bytes(4, "big"))

@@ -158,6 +158,7 @@ class _OpenTake:
         try:
             self._writers.make_room(n)
             self._writers.write(stems)
+            self._writers.note_length()
         except OutputError as error:
             self.error = str(error)
             return
