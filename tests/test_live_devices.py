@@ -82,8 +82,6 @@ def test_two_devices_are_joined_and_as_late_as_is_declared(tmp_path: Path, model
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--input", "nix"), "input device nix: there is no such one"),
-        (("--output", "99"), "output device 99: there is no such one"),
         (("--rate", "48000"), "cannot do 48000 Hz"),
         (("--channels", "3"), "fewer channels"),
     ],
@@ -93,6 +91,30 @@ def test_what_a_device_cannot_do_is_one_line(model: Path, options: tuple[str, st
     assert finished.code == 2
     assert told in finished.line
     assert "; " in finished.line
+
+
+ASK = """
+import sys
+from rtsep.errors import DeviceError
+from rtsep.io.audio_device import find_device
+for wanted in sys.argv[2:]:
+    try:
+        print(find_device(wanted, sys.argv[1]).name)
+    except DeviceError as error:
+        print(error)
+"""
+
+
+@pytest.mark.usefixtures("server")
+def test_a_name_or_number_that_is_no_device_is_told_what_is_wrong_with_it() -> None:
+    with loudspeaker("horn left"), loudspeaker("horn right"):
+        inputs = run("-c", ASK, "input", "system", "nix", "99", "-1", "--5", "²", "horn left").stdout.splitlines()
+        outputs = run("-c", ASK, "output", "horn left", "orn").stdout.splitlines()
+    none = [f"input device {name}: there is no such one; choose " for name in ("nix", "99", "-1", "--5", "²")]
+    for line, told in zip(inputs, ["system", *none, "input device horn left: it has no inputs; choose "], strict=True):
+        assert line.startswith(told)
+    assert outputs[0] == "horn left"
+    assert re.match(r"output device orn: it may be \[\d+\] horn left.* or \[\d+\] horn right.*; give a ", outputs[1])
 
 
 @pytest.mark.usefixtures("server")
@@ -143,7 +165,7 @@ def test_of_what_libraries_print_on_stderr_nothing_is_read() -> None:
         (sounddevice._lib.paDeviceUnavailable, "is busy or gone; end the program that holds it"),
         (sounddevice._lib.paInvalidSampleRate, "cannot do 96000 Hz; give another --rate"),
         (sounddevice._lib.paInvalidChannelCount, "give fewer --channels"),
-        (sounddevice._lib.paBadIODeviceCombination, "cannot be opened (no such pair); choose another"),
+        (sounddevice._lib.paBadIODeviceCombination, "cannot be opened (no such pair); it may be gone"),
     ],
 )
 def test_each_refusal_of_portaudio_has_its_cure(code: int, told: str) -> None:

@@ -6,6 +6,7 @@ import atexit
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
@@ -49,15 +50,28 @@ def list_devices() -> str:
 def find_device(wanted: str | None, direction: Literal["input", "output"]) -> Device:
     """The device of this number, or part of a name, or the system's own if `wanted` is None. Raises DeviceError."""
     sounddevice = _sounddevice()
-    name = wanted if wanted is None or not wanted.lstrip("-").isdigit() else int(wanted)
+    name = int(wanted) if wanted and wanted.isdecimal() else wanted
     try:
         found = sounddevice.query_devices(name, direction)
     except (ValueError, sounddevice.PortAudioError) as error:
         asked = f"{direction} device {wanted or '(the default)'}"
-        cure = "choose one that rtsep devices lists" + (", or none" if direction == "output" else ", or --input-file")
-        raise DeviceError(f"{asked}: there is no such one; {cure}") from error
+        raise DeviceError(f"{asked}: {_why_not(name, direction, str(error))}") from error
     n_channels = found[f"max_{direction}_channels"]
     return Device(found["index"], found["name"], n_channels, round(found["default_samplerate"]))
+
+
+def _why_not(name: str | int | None, direction: str, told: str) -> str:
+    """What is wrong with a device that sounddevice, which `told` so, has not found; and the cure."""
+    _, *several = told.splitlines()
+    if several:
+        return f"it may be {' or '.join(several)}; give a number, or more of the name"
+    sounddevice = _sounddevice()
+    reason = "there is no such one"
+    with suppress(ValueError, sounddevice.PortAudioError):
+        if name is not None and sounddevice.query_devices(name):
+            reason = f"it has no {direction}s"
+    cure = "none" if direction == "output" else "--input-file"
+    return f"{reason}; choose one that rtsep devices lists, or {cure}"
 
 
 class DeviceStream:
@@ -198,8 +212,8 @@ def explain(error: Exception, rate: int) -> str:
         return "has fewer channels than asked for; give fewer --channels, or mix the --input-file down"
     if code == _UNAVAILABLE:
         return "is busy or gone; end the program that holds it, or choose another"
-    told = str(reason).removeprefix("Error opening Stream: ")
-    return f"cannot be opened ({told}); choose another that rtsep devices lists"
+    told = str(reason).rpartition(": ")[2]
+    return f"cannot be opened ({told}); it may be gone: choose one that rtsep devices lists"
 
 
 def _sounddevice() -> ModuleType:
