@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +78,8 @@ class Slot:
         self.stems = stems
         outgoing, incoming = (chunk, stems) if comm.rank == 0 else (stems, chunk)
         self._messages = [np.zeros(1, np.uint8) for _ in range(2)] if is_shared else [outgoing.bytes, incoming.bytes]
-        self._send = comm.Send_init(self._messages[0], peer, tag)
+        self._send = partial(comm.Isend, self._messages[0], peer, tag)
+        self._on_its_way: MPI.Request | None = None
         self._receive = comm.Recv_init(self._messages[1], peer, tag)
         self._awaiting = False
 
@@ -88,11 +90,12 @@ class Slot:
 
     def send(self) -> None:
         """Send this side's parcel on its way."""
-        self._send.Start()
+        # No persistent request: a byte's would be done only when the other side has looked (Open MPI 5.0).
+        self._on_its_way = self._send()
 
     def sent(self) -> bool:
         """Whether it has been taken."""
-        return bool(self._send.Test())
+        return self._on_its_way is None or bool(self._on_its_way.Test())
 
     def arrived(self) -> bool:
         """Whether the parcel that was awaited is there."""
@@ -103,6 +106,7 @@ class Slot:
         """Give MPI back what it knows of the memory: what is on its way arrives, what was not sent is not awaited."""
         if self._awaiting:
             self._receive.Cancel()
-        for request in (self._receive, self._send):
-            request.Wait()
-            request.Free()
+        self._receive.Wait()
+        self._receive.Free()
+        if self._on_its_way:
+            self._on_its_way.Wait()
