@@ -114,13 +114,13 @@ def _measure_model(model: str, song: Path, options: ScalingOptions, folder: Path
     reports: dict[int, list[Any]] = {n: [] for n in options.ranks}
     for _ in range(options.repeats):
         for n in options.ranks:
-            reports[n].append(_run(model, song, n, options.launcher, folder))
+            reports[n].append(run_once(model, song, n, options.launcher, folder))
     cores = options.cores or len(own_cores())
     return [_row(model, n, reports, cores) for n in options.ranks]
 
 
-def _run(model: str, song: Path, n_ranks: int, launcher: str, folder: Path) -> Any:
-    """The report of one run; a single rank needs no launcher."""
+def run_once(model: str, song: Path, n_ranks: int, launcher: str, folder: Path) -> Any:
+    """The report of one run, whose files go to `folder`; a single rank needs no launcher. Raises RtsepError."""
     report = folder / "report.json"
     launch = [*shlex.split(launcher), "-n", str(n_ranks)] if n_ranks > 1 else []
     options = ["--model", model, "--out", str(folder), "--overwrite", "--quiet", "--report", str(report)]
