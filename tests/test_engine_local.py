@@ -74,6 +74,10 @@ def test_the_launcher_s_words_are_understood() -> None:
     assert process.on_one_host(open_mpi)
     assert not process.on_one_host(open_mpi | {"OMPI_COMM_WORLD_LOCAL_SIZE": "8"})
     assert (process.world_size({"PMI_SIZE": "4"}), process.world_rank({"PMI_RANK": "2"})) == (4, 2)
+    srun = {"PMIX_RANK": "3", "SLURM_STEP_NUM_TASKS": "8"}
+    assert (process.world_size(srun), process.world_rank(srun), process.launched(srun)) == (8, 3, True)
+    no_mpi = {"SLURM_STEP_NUM_TASKS": "8"}
+    assert (process.world_size(no_mpi), process.launched(no_mpi)) == (1, False)
     assert (process.world_size({}), process.world_rank({}), process.launched({})) == (1, 0, False)
 
 

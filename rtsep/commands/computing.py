@@ -98,7 +98,7 @@ def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
 @contextmanager
 def _patience(quiet: bool) -> Iterator[Callable[[], None]]:
     """Tell why nothing is to be seen where starting takes long; the function that comes back says that it is over."""
-    hint = threading.Timer(_PATIENCE_SECONDS, warn, ["starting; the first time takes half a minute, as numba compiles"])
+    hint = threading.Timer(_PATIENCE_SECONDS, warn, ["starting; the first time takes longer, as numba compiles"])
     hint.daemon = True
     if not quiet:
         hint.start()

@@ -52,7 +52,7 @@ def _tell_interrupted(error: KeyboardInterrupt) -> None:
     if isinstance(error, Terminated) and (dead := dead_siblings()):
         ranks = ", ".join(map(str, dead))
         line = f"rank {ranks} died, and with it the job; rtsep run survives that under mpirun --with-ft ulfm"
-    if launched() and (stderr := open_launcher_stderr()):
+    if stderr := open_launcher_stderr():
         with stderr:
             print(f"rtsep: {line}", file=stderr)
     else:

@@ -150,7 +150,7 @@ def _telling_of_death() -> AbstractContextManager[object]:
     """On rank 0: have its death told if it dies meanwhile; under ULFM another rank does, as it may live on."""
     if survives_deaths():
         return nullcontext()
-    return LastWill('echo "$1" >&2', _DIED.format(0), stderr=open_launcher_stderr())
+    return LastWill('echo "$1" >&2', _DIED.format(0), stderr=open_launcher_stderr() or sys.stderr)
 
 
 def _exit_code(lead: Callable[[Crew], int], crew: Crew) -> int:

@@ -8,13 +8,16 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 # Open MPI's names, then those of MPICH's and Slurm's launchers.
-_SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+_OPEN_MPI_SIZE = "OMPI_COMM_WORLD_SIZE"
+_SIZE = (_OPEN_MPI_SIZE, "PMI_SIZE")
+_PMIX_SIZE = (*_SIZE, "SLURM_STEP_NUM_TASKS")  # PMIx, srun --mpi=pmix, tells the rank alone
 _RANK = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 _LOCAL_RANK = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -42,12 +45,12 @@ class Terminated(KeyboardInterrupt):
 
 def launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a launcher started this process, be it alone."""
-    return any(name in environment for name in _SIZE)
+    return any(name in environment for name in _size_names(environment))
 
 
 def world_size(environment: Mapping[str, str] = os.environ) -> int:
     """Processes that the launcher started together; 1 without a launcher."""
-    return _first_number(environment, _SIZE, default=1)
+    return _first_number(environment, _size_names(environment), default=1)
 
 
 def world_rank(environment: Mapping[str, str] = os.environ) -> int:
@@ -62,7 +65,7 @@ def local_rank(environment: Mapping[str, str] = os.environ) -> int:
 
 def on_one_host(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether Open MPI's launcher says that all ranks are on this machine."""
-    size = environment.get("OMPI_COMM_WORLD_SIZE")
+    size = environment.get(_OPEN_MPI_SIZE)
     return size is not None and size == environment.get("OMPI_COMM_WORLD_LOCAL_SIZE")
 
 
@@ -104,11 +107,11 @@ def dead_at_start(environment: Mapping[str, str] = os.environ) -> list[int]:
 
 
 def open_launcher_stderr() -> TextIO | None:
-    """The launcher's own stderr, None where it cannot be had: it stops passing on what ranks say when it ends them."""
-    try:
-        return open(f"/proc/{os.getppid()}/fd/2", "a")
-    except OSError:
-        return None
+    """That of Open MPI's launcher, which passes on nothing more that ranks say once it ends them; None elsewhere."""
+    if _OPEN_MPI_SIZE in os.environ:
+        with suppress(OSError):
+            return open(f"/proc/{os.getppid()}/fd/2", "a")
+    return None
 
 
 def use_one_thread() -> None:
@@ -178,6 +181,11 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 def _end_after_grace(_number: int, _frame: FrameType | None) -> None:
     time.sleep(_GRACE_SECONDS)
     os._exit(INTERRUPTED)
+
+
+def _size_names(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Where the number of ranks may be told. Slurm tells it to all that it starts, but MPI joins them only by PMIx."""
+    return _PMIX_SIZE if "PMIX_RANK" in environment else _SIZE
 
 
 def _first_number(environment: Mapping[str, str], names: tuple[str, ...], default: int) -> int:
