@@ -52,14 +52,14 @@ def play_song(path: Path, separator: Separator, folder: Path | None = None, **pl
         desk = replace(make_desk(separator.stems), recording=bool(folder))
         recording = Recording(folder or path.parent / "takes", "wav")
         job = LiveJob("small", laid_out, ends, desk, recording, song.n_samples)
-        report = play(
+        played = play(
             job,
             separator,
             LocalEngine(separator),
             lambda report: seconds.append(report.seconds),
             lambda line: told.append((seconds[-1], line)),
         )
-    return report, told
+    return played.report, told
 
 
 def read_stems(folder: Path) -> Stems:

@@ -23,7 +23,7 @@ from rtsep.errors import DeviceError, OptionError
 from rtsep.io.audio_device import Device
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import NONE, Ends, find_ends, stems_apart
-from rtsep.live.midi import change_by, faders, list_midi_inputs, volume_db
+from rtsep.live.midi import _choose, change_by, faders, list_midi_inputs, volume_db
 from rtsep.live.steering import Changes
 from rtsep.separator import load_separator
 from rtsep.types import STEMS, Audio, Stems
@@ -104,6 +104,13 @@ if find_spec("rtmidi"):  # the package comes without a compiler up to Python 3.1
         with pytest.raises(DeviceError, match=r"^MIDI[^\n]*; "), faders("nix", Changes(), 4):
             pytest.fail("a device was found")
         assert capfd.readouterr().err == ""
+
+
+def test_a_midi_input_is_named_in_full_or_by_what_no_other_has_in_its_name() -> None:
+    names = ["Pad", "Pad 2", "nano"]
+    assert [_choose(wanted, names) for wanted in ("pad", "2", "NANO")] == names
+    with pytest.raises(DeviceError, match="MIDI input a: it may be Pad or Pad 2 or nano; give more"):
+        _choose("a", names)
 
 
 def test_without_the_packages_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:

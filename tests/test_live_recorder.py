@@ -196,7 +196,7 @@ def test_the_flac_files_of_a_live_run_are_those_of_the_file_run_byte_by_byte(tmp
         plan = make_plan(separator.shape, separator.sample_rate, ends.rate, ends.n_channels, 256)
         desk = replace(make_desk(STEMS, preset="karaoke"), recording=True)
         live = LiveJob("small", plan, ends, desk, Recording(tmp_path / "live"), song.n_samples)
-        report = play(live, separator, LocalEngine(separator), lambda report: None, lambda line: None)
+        report = play(live, separator, LocalEngine(separator), lambda report: None, lambda line: None).report
     assert report.takes == (Take(str(tmp_path / "live" / "take-1"), 0, 60_000),)
     for stem in STEMS:
         recorded = tmp_path / "live" / "take-1" / f"{stem}.flac"

@@ -48,7 +48,10 @@ def measure(options: LiveOptions) -> list[Row]:
     spacing = max(job.plan.delay + job.plan.rate // 4, job.plan.rate // 2)
     probe = Probe((N_IMPULSES + 2) * spacing, spacing)
     timed = replace(job, n_samples=(N_IMPULSES + 2) * spacing, probe=probe)
-    report = play(timed, separator, LocalEngine(separator), lambda report: None, warn)
+    played = play(timed, separator, LocalEngine(separator), lambda report: None, warn)
+    if played.error:
+        raise played.error
+    report = played.report
     if report.misses:
         warn(f"{report.misses} misses: the stems came too late, and the dry signal, as late as they, was measured")
     return _rows(report, probe.echoes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -28,8 +27,8 @@ from rtsep.live.midi import faders
 from rtsep.live.modes import choose_model
 from rtsep.live.plan import make_plan
 from rtsep.live.recorder import Recording
-from rtsep.live.report import LiveReport, Show, Tell
-from rtsep.live.screen import live_table, open_screen
+from rtsep.live.report import Show, Tell
+from rtsep.live.screen import desk_table, figures_table, open_screen
 from rtsep.live.session import LiveJob, play
 from rtsep.live.steering import Changes
 from rtsep.run_report import check_report_path, write_json
@@ -90,20 +89,14 @@ def _play(options: LiveOptions, start_engine: StartEngine) -> int:
             stack.enter_context(faders(options.midi, changes, len(separator.stems)))
         show, tell = stack.enter_context(_screen(options.quiet, make_keys(separator.stems), changes))
         engine, show = start_engine(job, separator, show, tell)
-        last: deque[LiveReport] = deque(maxlen=1)
-
-        def show_and_keep(report: LiveReport) -> None:
-            last.append(report)
-            show(report)
-
-        try:
-            last.append(play(job, separator, engine, show_and_keep, tell, changes))
-        finally:  # also where the device is lost
-            if options.report and last:
-                write_json(asdict(last[0]), options.report)
+        played = play(job, separator, engine, show, tell, changes)
+    if options.report:
+        write_json(asdict(played.report), options.report)
+    if played.error:
+        raise played.error
     if not options.quiet:
-        print_tables([live_table(last[0])])
-    return REFUSED if any(take.error for take in last[0].takes) else 0
+        print_tables([desk_table(played.report), figures_table(played.report)])
+    return REFUSED if any(take.error for take in played.report.takes) else 0
 
 
 def plan_job(options: LiveOptions, song: AudioReader | None) -> tuple[LiveJob, ModelSeparator]:

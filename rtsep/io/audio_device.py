@@ -100,27 +100,27 @@ class DeviceStream:
         self._nowhere = np.zeros((block, n_out), np.float32)
         self._devices = " and ".join(device.name for device in (source, sink) if device)
         self._rate = rate
-        common: dict[str, Any] = {"samplerate": rate, "blocksize": block, "dtype": "float32", "latency": "low"}
         sounddevice = _sounddevice()
         self._error = sounddevice.PortAudioError
         try:
-            if source and sink:
-                devices = (source.number, sink.number)
-                self._stream = sounddevice.Stream(
-                    device=devices, channels=(n_in, n_out), callback=self._call_both, **common
-                )
-            elif source:
-                self._stream = sounddevice.InputStream(
-                    device=source.number, channels=n_in, callback=self._call_input, **common
-                )
-            elif sink:
-                self._stream = sounddevice.OutputStream(
-                    device=sink.number, channels=n_out, callback=self._call_output, **common
-                )
-            else:
-                raise ValueError("a stream needs an input device, an output device, or both")
+            self._stream = self._open(sounddevice, block, heard, played)
         except self._error as error:
             raise self._cannot_play(error) from error
+
+    def _open(
+        self, sounddevice: ModuleType, block: int, heard: tuple[Device | None, int], played: tuple[Device | None, int]
+    ) -> Any:
+        """A stream of PortAudio's that calls back, in both directions or in the one that has a device."""
+        (source, n_in), (sink, n_out) = heard, played
+        common: dict[str, Any] = {"samplerate": self._rate, "blocksize": block, "dtype": "float32", "latency": "low"}
+        if source and sink:
+            devices, channels = (source.number, sink.number), (n_in, n_out)
+            return sounddevice.Stream(device=devices, channels=channels, callback=self._call_both, **common)
+        if source:
+            return sounddevice.InputStream(device=source.number, channels=n_in, callback=self._call_input, **common)
+        if sink:
+            return sounddevice.OutputStream(device=sink.number, channels=n_out, callback=self._call_output, **common)
+        raise ValueError("a stream needs an input device, an output device, or both")
 
     @property
     def active(self) -> bool:

@@ -30,11 +30,11 @@ def list_midi_inputs() -> list[str]:
 
 @contextmanager
 def faders(wanted: str, changes: Changes, n_stems: int) -> Iterator[None]:
-    """Put what the MIDI input with `wanted` in its name sends into `changes`. Raises DeviceError."""
-    names = list_midi_inputs()
-    found = [name for name in names if wanted.lower() in name.lower()]
-    if not found:
-        raise DeviceError(f"MIDI input {wanted}: there is no such one; choose among {', '.join(names) or 'none'}")
+    """Put what the MIDI input with `wanted` in its name sends into `changes`. Raises DeviceError.
+
+    One that goes away leaves the gains as they are: nobody is told of it.
+    """
+    name = _choose(wanted, list_midi_inputs())
 
     def hear(message: Any) -> None:
         if change := change_by(message, n_stems):
@@ -42,11 +42,22 @@ def faders(wanted: str, changes: Changes, n_stems: int) -> Iterator[None]:
 
     try:
         with quiet_stderr():
-            port = _mido().open_input(found[0], callback=hear)
+            port = _mido().open_input(name, callback=hear)
     except OSError as error:
-        raise DeviceError(f"MIDI input {found[0]}: cannot be opened ({_reason(error)}); choose another") from error
+        raise DeviceError(f"MIDI input {name}: cannot be opened ({_reason(error)}); choose another") from error
     with port:
         yield
+
+
+def _choose(wanted: str, names: list[str]) -> str:
+    """The one that is called so, or the only one with `wanted` in its name. Raises DeviceError."""
+    found = [name for name in names if wanted.lower() in name.lower()]
+    exact = [name for name in names if name.lower() == wanted.lower()]
+    if not found:
+        raise DeviceError(f"MIDI input {wanted}: there is no such one; choose among {', '.join(names) or 'none'}")
+    if len(exact or found) > 1:
+        raise DeviceError(f"MIDI input {wanted}: it may be {' or '.join(found)}; give more of the name")
+    return (exact or found)[0]
 
 
 def change_by(message: Any, n_stems: int) -> Change | None:

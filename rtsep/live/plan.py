@@ -80,19 +80,12 @@ def make_plan(
     if not BLOCKS[0] <= block <= BLOCKS[1]:
         raise OptionError(f"block {block}: it must be {BLOCKS[0]} to {BLOCKS[1]} samples; 256 suits most devices")
     scale = rate / model_rate
-    least = 1 + ceil((round(FADE_SECONDS * rate) + 1) / block)
-    chosen = reserve
-    if chosen is None:
-        deadline = max(shape.advance * scale, LEAST_DEADLINE_SECONDS * rate)
-        chosen = 1 + ceil((deadline + round(FADE_SECONDS * rate)) / block)
-    if chosen < least:
-        raise OptionError(f"reserve {chosen}: blocks of {block} samples take {least} or more; give a larger --reserve")
     there, back = Resampler(rate, model_rate, n_channels).latency, Resampler(model_rate, rate, n_channels).latency
     plan = LivePlan(
         rate=rate,
         n_channels=n_channels,
         block=block,
-        reserve=chosen,
+        reserve=_choose_reserve(reserve, shape.advance * scale, rate, block),
         algorithmic=ceil(shape.latency * scale),
         chunking=ceil((shape.slices - 1) * shape.hop * scale),
         resampling=ceil(there + back * scale),
@@ -105,3 +98,14 @@ def make_plan(
             "--slices, or less --reserve"
         )
     return plan
+
+
+def _choose_reserve(wanted: int | None, advance: float, rate: int, block: int) -> int:
+    """The blocks that are wanted, or as many as chunks each `advance` samples take. Raises OptionError for too few."""
+    fade = round(FADE_SECONDS * rate)
+    if wanted is None:
+        return 1 + ceil((max(advance, LEAST_DEADLINE_SECONDS * rate) + fade) / block)
+    least = 1 + ceil((fade + 1) / block)
+    if wanted < least:
+        raise OptionError(f"reserve {wanted}: blocks of {block} samples take {least} or more; give a larger --reserve")
+    return wanted

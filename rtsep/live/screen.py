@@ -15,6 +15,7 @@ from rtsep.live.desk import SILENT_DB, Strip
 from rtsep.live.keys import Key
 from rtsep.live.report import LiveReport, Show, Tell
 
+_NAME_WIDTH = 10
 _METER_DB = 48
 _METER_LENGTH = 24
 
@@ -26,7 +27,8 @@ def open_screen(keys: tuple[Key, ...]) -> Iterator[tuple[Show, Tell]]:
 
     def show(report: LiveReport) -> None:
         with _interrupting():
-            live.update(Group(live_table(report), _keys_text(keys)) if keys else live_table(report), refresh=True)
+            # The figures last: a low terminal has no room for all of them.
+            live.update(Group(desk_table(report), _keys_text(keys), figures_table(report)), refresh=True)
 
     def tell(message: str) -> None:
         with _interrupting():
@@ -40,14 +42,22 @@ def open_screen(keys: tuple[Key, ...]) -> Iterator[tuple[Show, Tell]]:
             live.stop()
 
 
-def live_table(report: LiveReport) -> Table:
-    """The report for people, on the screen and at the end."""
+def desk_table(report: LiveReport) -> Table:
+    """What is set and how loud it is, for people, on the screen and at the end."""
     table = Table(title=Text(f"{report.model}: {report.source} to {report.sink}"), show_header=False)
+    table.add_column(min_width=_NAME_WIDTH)
     for index, strip in enumerate(report.desk.strips):
         mark = ">" if index == report.desk.selected else " "
         table.add_row(Text(f"{mark} {index + 1} {strip.stem}"), _strip_text(strip, report.peak_dbfs[strip.stem]))
     table.add_row("  master", _master_text(report))
-    table.add_row("  record", _record_text(report), end_section=True)
+    table.add_row("  record", _record_text(report))
+    return table
+
+
+def figures_table(report: LiveReport) -> Table:
+    """All other figures, those first that tell whether the sound is whole."""
+    table = Table(show_header=False)
+    table.add_column(min_width=_NAME_WIDTH)
     for name, value in _lines(report):
         table.add_row(name, value)
     return table
@@ -63,7 +73,7 @@ def _interrupting() -> Iterator[None]:
 
 def _keys_text(keys: tuple[Key, ...]) -> Columns:
     """All keys and what they do."""
-    return Columns([Text.assemble((key.letter, "bold"), f" {key.word}") for key in keys], padding=(0, 3))
+    return Columns([Text.assemble((key.letter, "bold"), f" {key.word}") for key in keys], padding=(0, 2))
 
 
 def _strip_text(strip: Strip, level: float) -> Text:
@@ -96,12 +106,12 @@ def _lines(report: LiveReport) -> list[tuple[str, str]]:
     callback = ", ".join(f"{name} {ms:.2f}" for name, ms in report.callback_ms.items()) or "nothing yet"
     return [
         ("time", f"{report.seconds:.1f} s, {report.sample_rate} Hz, {report.channels} channels"),
-        ("blocks", f"{report.block} samples, {report.reserve_blocks} of them in reserve"),
+        ("misses", f"{report.misses}, {report.dry_seconds:.2f} s played dry"),
+        ("device", f"{report.underruns} underruns, {report.overruns} overruns{_clocks(report.clock_ppm)}"),
         ("latency", ", ".join(latency)),
         ("compute", f"{compute} ms, deadline {report.deadline_ms:.1f} ms, {report.chunks} chunks"),
         ("callback", f"{callback} ms of {1e3 * report.block / report.sample_rate:.1f} ms a block"),
-        ("misses", f"{report.misses}, {report.dry_seconds:.2f} s played dry"),
-        ("device", f"{report.underruns} underruns, {report.overruns} overruns{_clocks(report.clock_ppm)}"),
+        ("blocks", f"{report.block} samples, {report.reserve_blocks} of them in reserve"),
         ("queue", f"{report.queue_samples} samples to be separated, at most {report.longest_queue_samples}"),
         ("processor", f"{report.cpu:.2f} cores; real-time priority: {report.real_time_priority or 'yes'}"),
     ]

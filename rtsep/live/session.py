@@ -11,7 +11,7 @@ import numpy as np
 
 from rtsep.engine.local import warm_up
 from rtsep.engine.process import Terminated
-from rtsep.errors import DeviceError, RtsepError
+from rtsep.errors import DeviceError
 from rtsep.io.audio_device import Exchange
 from rtsep.live.desk import Desk, weights
 from rtsep.live.duplex import Duplex
@@ -65,59 +65,72 @@ class _Parts:
     began: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Played:
+    """How a session went: its figures, and what ended it before its time, if anything did."""
+
+    report: LiveReport
+    error: BaseException | None = None
+
+
 def play(
     job: LiveJob, separator: Separator, engine: Engine, show: Show, tell: Tell, changes: Changes | None = None
-) -> LiveReport:
+) -> Played:
     """Play until the end, an interruption or the loss of a device; `show` gets the figures ten times a second.
 
     `engine` runs the separator. `tell` gets what goes wrong while the sound goes on, a line at a time; `changes` of the
-    desk may come at any time. What was recorded is kept. Raises RtsepError for what prevents the sound, and for what
-    ended it; then `show` has had the last figures.
+    desk may come at any time. What was recorded is kept. Raises RtsepError for what keeps the sound from beginning.
     """
     with ExitStack() as stack:
         warm_up(separator, job.plan.n_channels)
-        mixer = Mixer(weights(job.desk), job.plan.n_channels, job.plan.fade, apart=job.ends.apart)
-        duplex = Duplex(job.plan, mixer)
-        file = stack.enter_context(FileSource(job.ends.song)) if job.ends.song else None
-        recorder = Recorder(job.recording, separator.stems, job.plan)
-        stack.callback(recorder.finish)
-        steering = Steering(
-            job.desk, mixer, recorder, changes or Changes(), lambda: duplex.n_exchanged - job.plan.delay
-        )
-        called = Durations()
-        exchange = _exchange(duplex, job.plan, file, mixer.n_played, called)
-        stream = open_stream(job.ends, job.plan, job.probe.around(exchange) if job.probe else exchange)
-        worker = Worker(separator, engine, job.plan, duplex, Ear(recorder, job.n_samples))
-        worker.start()
-        stack.callback(worker.finish, _LAST_SECONDS)  # where no sound comes after all
-        peaks = np.zeros(len(separator.stems) + 1, np.float32)
-        with undisturbed(), stream:
-            began = time.perf_counter(), time.process_time()
-            device_seconds = stream.latency_seconds
-            parts = _Parts(
-                job, separator.stems, duplex, stream, called, worker, file, steering, peaks, device_seconds, began
-            )
-            patience = None
-            ended_by: RtsepError | None = None
-            try:
-                _watch(parts, show, tell)
-            except DeviceError as lost:
-                ended_by = lost
-            except Terminated:
-                patience = _LAST_SECONDS
-            except KeyboardInterrupt:
-                pass  # how one ends what has no end
-            finally:
-                stream.stop()
-                worker.finish(patience)
-    for message in steering.lost_takes():
+        parts = _begin(job, separator, engine, changes or Changes(), stack)
+        lost = _run(parts, show, tell)
+    for message in parts.steering.lost_takes():
         tell(message)
     _note_peaks(parts)
-    report = _report(parts, peaks)
-    if error := ended_by or worker.error or (file.error if file else None):
-        show(report)
-        raise error
-    return report
+    error = lost or parts.worker.error or (parts.file.error if parts.file else None)
+    return Played(_report(parts, parts.peaks), error)
+
+
+def _begin(job: LiveJob, separator: Separator, engine: Engine, changes: Changes, stack: ExitStack) -> _Parts:
+    """Put together what runs, and start it; closing `stack` ends it in order."""
+    plan = job.plan
+    mixer = Mixer(weights(job.desk), plan.n_channels, plan.fade, apart=job.ends.apart)
+    duplex = Duplex(plan, mixer)
+    file = stack.enter_context(FileSource(job.ends.song)) if job.ends.song else None
+    recorder = Recorder(job.recording, separator.stems, plan)
+    stack.callback(recorder.finish)
+    steering = Steering(job.desk, mixer, recorder, changes, lambda: duplex.n_exchanged - plan.delay)
+    called = Durations()
+    exchange = _exchange(duplex, plan, file, mixer.n_played, called)
+    stream = open_stream(job.ends, plan, job.probe.around(exchange) if job.probe else exchange)
+    worker = Worker(separator, engine, plan, duplex, Ear(recorder, job.n_samples))
+    worker.start()
+    stack.callback(worker.finish, _LAST_SECONDS)  # where no sound comes after all
+    stack.enter_context(undisturbed())
+    stack.enter_context(stream)
+    peaks = np.zeros(len(separator.stems) + 1, np.float32)
+    began = time.perf_counter(), time.process_time()
+    return _Parts(
+        job, separator.stems, duplex, stream, called, worker, file, steering, peaks, stream.latency_seconds, began
+    )
+
+
+def _run(parts: _Parts, show: Show, tell: Tell) -> DeviceError | None:
+    """Watch what plays until it ends, or is ended, and separate the rest; the error where a device is lost."""
+    patience = None
+    try:
+        _watch(parts, show, tell)
+    except DeviceError as lost:
+        return lost
+    except Terminated:
+        patience = _LAST_SECONDS
+    except KeyboardInterrupt:
+        pass  # how one ends what has no end
+    finally:
+        parts.stream.stop()
+        parts.worker.finish(patience)
+    return None
 
 
 def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
