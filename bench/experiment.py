@@ -21,7 +21,7 @@ import numpy as np
 from _crossval import Job, judge, plan, train
 from _material import RECIPES, add_material_options, material, prepared
 from _plot import add_plot_option, pyplot
-from _recipes import Table, read_table, unlike
+from _recipes import Table, override, read_table, unlike
 from _table import Row, bench_parser, publish
 
 from rtsep.errors import OptionError, RtsepError
@@ -41,7 +41,7 @@ def main() -> None:
     add_material_options(parser)
     add_plot_option(parser, "SDR of every stem, and the first recipe's against the others', song by song")
     options = parser.parse_args()
-    tables = read_tables(options.recipe or [RECIPES / "cqt-sparse.toml", RECIPES / "stft-sparse.toml"])
+    tables = read_tables(options.recipe) if options.recipe else two_front_ends()
     baselines = (MIXTURE, IDEAL, *(CLASSICS if has_librosa() else ()))
     check_outputs(options)
     results: list[SongScores] = []
@@ -64,6 +64,12 @@ def read_tables(paths: Sequence[Path]) -> dict[str, Table]:
     if len(tables) < len(paths):
         raise OptionError(f"recipes {', '.join(p.name for p in paths)}: their names tell them apart; rename one")
     return tables
+
+
+def two_front_ends() -> dict[str, Table]:
+    """The recipe of the default model, and the same but for the front end, which is that of `stft-sparse`."""
+    cqt, stft = (read_table(RECIPES / f"{name}.toml") for name in ("cqt-sparse", "stft-sparse"))
+    return {"cqt-sparse": cqt, "stft-sparse": override(cqt, {"frontend": stft["frontend"]})}
 
 
 def check_outputs(options: argparse.Namespace) -> None:

@@ -92,11 +92,6 @@ def test_a_recipe_written_again_is_the_same(bench: dict[str, ModuleType], tmp_pa
     assert recipes.model_key(again) == recipes.model_key(read_recipe(path))
 
 
-def test_the_shipped_recipes_differ_in_their_front_ends_alone(bench: dict[str, ModuleType]) -> None:
-    cqt, stft = (read_recipe(RECIPES / f"{name}.toml") for name in ("cqt-sparse", "stft-sparse"))
-    assert bench["recipes"].unlike(cqt, stft) == ["front end"]
-
-
 def test_entries_are_replaced_in_a_copy(bench: dict[str, ModuleType]) -> None:
     recipes = bench["recipes"]
     table = {"a": {"x": 1, "y": 2}, "b": {"z": 3}}

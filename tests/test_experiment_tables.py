@@ -20,7 +20,7 @@ from rtsep.types import STEMS
 def bench() -> Iterator[dict[str, ModuleType]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER / "bench"))
-        yield {name: import_module(name) for name in ("experiment", "ablation")}
+        yield {name: import_module(name) for name in ("experiment", "ablation", "_recipes")}
 
 
 def judged(song: str, **sdr: float) -> SongScores:
@@ -77,6 +77,13 @@ def test_scores_are_measured_once_and_read_again(
     ablation.kept_scores(jobs, 30.0)  # another stretch of the songs is another measurement
     assert calls == [["base"]] * 2
     assert json.loads((tmp_path / "base=0.5.all.json").read_text())[0]["scores"]["base"][0]["sdr"] is None
+
+
+def test_the_front_ends_are_compared_with_all_else_equal(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    tables = bench["experiment"].two_front_ends()
+    cqt, stft = (bench["_recipes"].write_recipe(table, tmp_path / f"{name}.toml") for name, table in tables.items())
+    assert (cqt.spec.kind, stft.spec.kind) == ("cqt", "stft")
+    assert bench["_recipes"].unlike(cqt, stft) == ["front end"]
 
 
 def test_variants_that_are_the_base_are_left_out(bench: dict[str, ModuleType]) -> None:

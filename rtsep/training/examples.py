@@ -106,10 +106,7 @@ def _examples(channels: F32, spec: FrontEndSpec, patch_columns: int, compression
     frontend = spec.build()
     grid = ColumnGrid(frontend, patch_columns, decoded)
     audio = np.ascontiguousarray(channels.T)
-    # An example for each column that goes by, about: where slices have fewer patches, they are laid several times.
-    times = max(1, frontend.columns_per_hop // grid.ends.size)
-    passes = [_patches(audio[shift:], frontend, grid) for shift in range(0, frontend.hop, frontend.hop // times)]
-    amplitudes = compress(np.concatenate(passes, axis=1), compression)
+    amplitudes = compress(_patches(audio, frontend, grid), compression)
     mixture = amplitudes[0].reshape(amplitudes.shape[1], -1)
     targets = amplitudes[1:][:, :, grid.places].transpose(1, 2, 0, 3).reshape(len(mixture), -1)
     unit, length = unit_norm(mixture)
