@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from rtsep.engine.process import INTERRUPTED, Terminated, dead_siblings, launched, open_launcher_stderr, world_rank
@@ -38,6 +39,8 @@ def print_tables(tables: Sequence[Table]) -> None:
     """The tables on stdout, one below the other."""
     from rich.console import Console
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal has the letters of names and meters
     # Under mpirun stdout looks like a terminal of no size, whatever it is in truth.
     console = Console(force_terminal=False, width=100, markup=False) if launched() else Console(markup=False)
     for table in tables:

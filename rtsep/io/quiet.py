@@ -35,7 +35,7 @@ def leave_stderr_to_python() -> None:
     """
     with suppress(OSError), _lock:
         kept = os.dup(_STDERR)
-        sys.stderr = open(kept, "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        sys.stderr = open(kept, "w", buffering=1, encoding=sys.stderr.encoding, errors="replace")  # noqa: SIM115
         _lead(os.open(os.devnull, os.O_WRONLY))
 
 
