@@ -24,7 +24,8 @@ Filter = Callable[[F32], F32]  # features of slices to their filters
 def network_of(model: TimbreModel) -> TimbreNet:
     """The torch network that exports to the model's arrays: its normalizations do nothing."""
     frontend, arrays = model.frontend(), {name: torch.tensor(a) for name, a in model.weights.items()}
-    network = TimbreNet(model.sizes, find_partials(frontend.band_centres), frontend.n_columns, len(model.stems)).eval()
+    partials = find_partials(frontend.band_centres, model.sizes.ratios)
+    network = TimbreNet(model.sizes, partials, frontend.n_columns, len(model.stems)).eval()
     with torch.no_grad():
         network.enter.weight.copy_(_convolution(arrays["enter"])[:, :, None])
         network.enter_bias.copy_(arrays["enter_bias"].T[:, None])

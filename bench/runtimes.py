@@ -98,7 +98,7 @@ def measure(
 
 def stream_of(model: TimbreModel) -> TimbreStream:
     """Of one channel, from silence."""
-    return TimbreStream(model.sizes, model.weights, find_partials(model.frontend().band_centres), 1)
+    return TimbreStream(model.sizes, model.weights, find_partials(model.frontend().band_centres, model.sizes.ratios), 1)
 
 
 def chunk_filters(model: TimbreModel, views: F32, n: int) -> F32:

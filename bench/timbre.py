@@ -59,7 +59,8 @@ def activations(model: TimbreModel, truth: Stems) -> list[F32]:
     frontend = model.frontend()
     parts = analyze_stems(truth, frontend)
     views = band_views(frontend, parts.sum(axis=0))
-    stream = TimbreStream(model.sizes, model.weights, find_partials(frontend.band_centres), truth.shape[2])
+    partials = find_partials(frontend.band_centres, model.sizes.ratios)
+    stream = TimbreStream(model.sizes, model.weights, partials, truth.shape[2])
     held = np.stack([found for v in views if (found := stream.timbres(v)) is not None])
     return [weighted(held, frontend.band_power(part)) for part in parts]
 
