@@ -114,6 +114,9 @@ def evaluate(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     plots: Annotated[Path | None, typer.Option(help="Draw box plots into this folder.")] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="Make this folder: a page with players of mixture, truth and estimates.")
+    ] = None,
 ) -> Task:
     """Score models on songs whose stems are known: SDR, SIR, SAR, ISR."""
 
@@ -121,7 +124,7 @@ def evaluate(
         from rtsep.commands.evaluate import EvaluateOptions, evaluate
 
         chosen = tuple(filter(None, songs.split(",")))
-        return evaluate(EvaluateOptions(data, tuple(model or ()), chosen, baselines, json, plots))
+        return evaluate(EvaluateOptions(data, tuple(model or ()), chosen, baselines, json, plots, audio))
 
     return task
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,7 @@ def test_instruments_are_judged_as_stems_are_by_a_model_that_tells_them_apart(da
 def test_the_command_prints_tables_and_writes_json_and_figures(data: Path, tmp_path: Path) -> None:
     options = ["--data", data, "--model", small(data), "--model", "stft-sparse", "--songs", "first,second"]
     outputs = ["--json", tmp_path / "out.json", "--plots", tmp_path / "plots", "--baselines"]
+    outputs += ["--audio", tmp_path / "page"]
     program = [sys.executable, "-W", "error", "-m", "rtsep.cli", "evaluate", *options, *outputs]
     done = subprocess.run(list(map(str, program)), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "100 % done"), done.stderr
@@ -140,6 +142,14 @@ def test_the_command_prints_tables_and_writes_json_and_figures(data: Path, tmp_p
     assert list(document["difference_to_first_model"]["sdr"]) == ["stft-sparse"]
     for name in ("sdr.png", "vocals.png"):
         assert (tmp_path / "plots" / name).read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "page" / "index.html").read_text()
+    players = re.findall(r'<audio [^>]*src="([^"]+)"', page)
+    assert len(players) == 2 * (1 + 4 * 3)
+    assert all((tmp_path / "page" / player).is_file() for player in players)
+    rows = {row["stem"]: row for row in first["stft-sparse"]}
+    assert f"SDR {rows['drums']['sdr']:.1f}" in page
+    assert page.count("not judged") == 1
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_figures_of_songs_without_vocals_are_one(data: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import math
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from rtsep.evaluation.experiment import (
     has_librosa,
     methods,
 )
+from rtsep.evaluation.listening import PAGE, listening_page
 from rtsep.evaluation.songs import ABSENT_DB, find_songs
 from rtsep.evaluation.summary import (
     DRAWS,
@@ -38,6 +40,7 @@ from rtsep.evaluation.summary import (
     score_matrix,
     summarize,
 )
+from rtsep.io.new_folder import new_folder
 from rtsep.model_file import models_of
 from rtsep.progress import show_progress
 from rtsep.run_report import check_report_path, write_json
@@ -56,6 +59,7 @@ class EvaluateOptions:
     baselines: bool | None
     json: Path | None
     plots: Path | None
+    audio: Path | None
 
 
 def evaluate(options: EvaluateOptions) -> int:
@@ -64,8 +68,11 @@ def evaluate(options: EvaluateOptions) -> int:
     chosen = methods(options.models or models_of(STEMS), _baselines(options.baselines))
     stems = chosen[0].stems
     songs = find_songs(options.data, options.songs, stems)
-    with show_progress(False, "evaluating") as progress:
-        results = evaluate_songs(songs, chosen, default_processes(), progress)
+    with new_folder(options.audio) if options.audio else nullcontext() as sounds:
+        with show_progress(False, "evaluating") as progress:
+            results = evaluate_songs(songs, chosen, default_processes(), progress, sounds)
+        if sounds:
+            (sounds / PAGE).write_text(listening_page(results, chosen), encoding="utf-8")
     summaries = {
         measure: {m.name: summarize(score_matrix(results, m.name, measure), stems) for m in chosen}
         for measure in MEASURES
@@ -85,10 +92,11 @@ def evaluate(options: EvaluateOptions) -> int:
 def _check_outputs(options: EvaluateOptions) -> None:
     if options.json:
         check_report_path(options.json)
+    for option, folder in (("plots", options.plots), ("audio", options.audio)):
+        if folder and importlib.util.find_spec("matplotlib") is None:
+            raise OptionError(f"--{option} {folder} needs matplotlib: pip install matplotlib, or leave the option out")
     if options.plots is None:
         return
-    if importlib.util.find_spec("matplotlib") is None:
-        raise OptionError(f"--plots {options.plots} needs matplotlib: pip install matplotlib, or leave the option out")
     try:
         options.plots.mkdir(parents=True, exist_ok=True)
     except OSError as error:

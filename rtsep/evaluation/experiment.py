@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from rtsep.engine.process import own_cores, use_one_thread
 from rtsep.errors import ModelError, RtsepError
 from rtsep.evaluation.bsseval import SongScorer, StemScores
+from rtsep.evaluation.excerpts import begin_excerpt
 from rtsep.evaluation.songs import Recording, Song, read_song, sounding_windows
 from rtsep.types import STEMS, Stems
 
@@ -76,31 +78,48 @@ def has_librosa() -> bool:
     return importlib.util.find_spec("librosa") is not None
 
 
+def folder_of(models: Sequence[str], name: str) -> str:
+    """Where the sounds of a model go, below their song's folder: `1-cqt-sparse`, as two files may have one name."""
+    return f"{models.index(name) + 1}-{Path(name).stem}"
+
+
 def evaluate_songs(
-    songs: Sequence[Song], chosen: Sequence[Method], processes: int, progress: Callable[[int, int], None]
+    songs: Sequence[Song],
+    chosen: Sequence[Method],
+    processes: int,
+    progress: Callable[[int, int], None],
+    sounds: Path | None = None,
 ) -> list[SongScores]:
     """Scores in the order of `songs`; `progress` is told the seconds of music that are done, and all.
 
-    A song takes some 8 MB for each second of stereo while it is judged, in each of `processes`.
+    A song takes some 8 MB for each second of stereo while it is judged, in each of `processes`. With `sounds`, a
+    folder, excerpts of what was heard go there, below the song's name.
     """
     total = sum(song.seconds for song in songs)
     progress(0, round(total))
     done: dict[str, SongScores] = {}
-    for scores in _judged(songs, chosen, processes):
+    for scores in _judged(songs, chosen, processes, sounds):
         done[scores.song] = scores
         progress(round(sum(s.seconds for s in done.values())), round(total))
     return [done[song.name] for song in songs]
 
 
-def evaluate_song(song: Song, chosen: Sequence[Method]) -> SongScores:
-    """One song by every method, one after the other. Raises AudioError where a file turns out damaged."""
+def evaluate_song(song: Song, chosen: Sequence[Method], sounds: Path | None = None) -> SongScores:
+    """One song by every method, one after the other; its excerpts go below `sounds`.
+
+    Raises AudioError where a file turns out damaged, OutputError where an excerpt cannot be written.
+    """
     recording = read_song(song)
     judged = [stem for stem in song.stems if stem not in recording.absent]
     scorer = SongScorer(recording.truth, recording.sample_rate, song.stems, sounding_windows(recording))
-    first_model = next(m.name for m in chosen if m.kind == "model")
+    models = [method.name for method in chosen if method.kind == "model"]
+    excerpt = begin_excerpt(recording, sounds / song.name) if sounds else None
     scores = {}
     for method in chosen:
-        rows = scorer.scores(_estimate(method.name, recording, first_model))
+        estimate = _estimate(method.name, recording, models[0])
+        if excerpt and method.name in models:
+            excerpt.add(folder_of(models, method.name), estimate)
+        rows = scorer.scores(estimate)
         scores[method.name] = tuple(row for row in rows if row.stem in judged and row.stem in method.stems)
     return SongScores(song.name, song.seconds, recording.absent, scores, song.stems)
 
@@ -130,17 +149,19 @@ def _estimate(name: str, recording: Recording, first_model: str) -> Stems:
     return stems[[separator.stems.index(stem) for stem in recording.stems]]
 
 
-def _judged(songs: Sequence[Song], chosen: Sequence[Method], processes: int) -> Iterator[SongScores]:
+def _judged(
+    songs: Sequence[Song], chosen: Sequence[Method], processes: int, sounds: Path | None
+) -> Iterator[SongScores]:
     """As they are done: in this process where one is enough, else in others, the longest song first."""
     processes = min(processes, len(songs))
     if processes == 1:
-        yield from (evaluate_song(song, chosen) for song in songs)
+        yield from (evaluate_song(song, chosen, sounds) for song in songs)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _start_worker) as pool:
         try:
             longest_first = sorted(songs, key=lambda song: -song.seconds)
-            for future in as_completed([pool.submit(evaluate_song, song, chosen) for song in longest_first]):
+            for future in as_completed([pool.submit(evaluate_song, song, chosen, sounds) for song in longest_first]):
                 yield future.result()
         except BrokenProcessPool as error:
             raise RtsepError(
