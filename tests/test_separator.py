@@ -139,7 +139,7 @@ def test_both_solvers_give_the_same_stems(name, music):
     assert np.linalg.norm(cd - lca) <= 0.02 * np.linalg.norm(cd)
 
 
-@pytest.mark.parametrize("name", [*SHIPPED, "stft-sparse-lowdelay", "timbrenet-4stems"])
+@pytest.mark.parametrize("name", [*SHIPPED, "stft-sparse-lowdelay", "timbrenet-4stems", "timbrenet-4stems-lowlatency"])
 def test_every_stem_of_an_unseen_song_is_nearer_than_the_mixture(name, music):
     stems = separate_song(load_separator(name), music)
     for true, stem in zip(demo_song.stems(4, 5), stems, strict=True):
