@@ -73,7 +73,9 @@ def test_what_was_interrupted_goes_on_to_the_same_bits(
         launched.wait_for((run / f"{stage}.csv").exists)
         launched.signal(signal.SIGINT)
         done = launched.finish()
-    assert (done.code, done.stderr.splitlines()[-1]) == (1 if n_ranks_before else 130, "rtsep: interrupted")
+    assert done.code == (1 if n_ranks_before else 130)
+    # It goes to the launcher's own stderr, which on a busy machine may pass on a rank's line of progress after it.
+    assert done.stderr.splitlines().count("rtsep: interrupted") == 1
     assert not out.exists()
     assert (run / "decoder.csv").exists() == (stage == "decoder")
     n_kept = len(read_curve(run / f"{stage}.csv")["minibatch" if stage == "dictionary" else "epoch"])
