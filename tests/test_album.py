@@ -11,9 +11,9 @@ import pytest
 from four_bands import FourBands
 from sound_files import make_song, write_song
 
-from rtsep.album import AlbumRun, separate_album
-from rtsep.album_plan import album_jobs, jobs_of_part, parse_part
-from rtsep.album_report import album_tables, make_album_report
+from rtsep.album.plan import album_jobs, jobs_of_part, parse_part
+from rtsep.album.report import album_tables, make_album_report
+from rtsep.album.run import AlbumRun, separate_album
 from rtsep.engine.local import LocalEngine, compute
 from rtsep.engine.process import RankRecord
 from rtsep.errors import AudioError, OptionError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from rtsep.album import AlbumRun, separate_album
-from rtsep.album_plan import album_jobs, jobs_of_part, parse_part
-from rtsep.album_report import album_tables, make_album_report
+from rtsep.album.plan import album_jobs, jobs_of_part, parse_part
+from rtsep.album.report import album_tables, make_album_report
+from rtsep.album.run import AlbumRun, separate_album
 from rtsep.commands.computing import Conclude, Load, RunOptions, frontend_of, solver_of
 from rtsep.commands.console import REFUSED, print_tables, warn
 from rtsep.engine.process import RankRecord

@@ -11,7 +11,7 @@ from itertools import count
 from types import TracebackType
 from typing import Self
 
-from rtsep.album_plan import PlannedSong, plan_songs
+from rtsep.album.plan import PlannedSong, plan_songs
 from rtsep.engine.local import warm_up
 from rtsep.engine.process import seconds_since_start
 from rtsep.errors import AudioError, RtsepError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rtsep.album import AlbumRun
-from rtsep.album_plan import PlannedSong
+from rtsep.album.plan import PlannedSong
+from rtsep.album.run import AlbumRun
 from rtsep.engine.process import RankRecord
 from rtsep.run_report import RankShare, rank_shares, rank_table
 
