@@ -29,8 +29,6 @@ LAYERS = (
     {"run_report", "live"},
     {"album"},
     {"commands"},
-    {"cli_live", "cli_train"},
-    {"cli_commands"},
     {"cli"},
 )
 DOORS = {

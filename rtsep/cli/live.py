@@ -1,6 +1,6 @@
 """The options of `rtsep live` and `rtsep devices`."""
 
-# As in cli.py, only options are read here.
+# As in app.py, only options are read here.
 
 from __future__ import annotations
 

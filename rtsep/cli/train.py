@@ -1,6 +1,6 @@
 """The options of `rtsep train` and `rtsep data`."""
 
-# As in cli.py, only options are read here.
+# As in app.py, only options are read here.
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout = open(os.devnull, "w")  # rank 0 alone speaks; tracebacks go to stderr  # noqa: SIM115
     import typer
 
-    from rtsep.cli_commands import app
+    from rtsep.cli.app import app
 
     try:
         task = app(arguments, standalone_mode=False)
@@ -69,7 +69,3 @@ def _refuse(message: str, led: bool) -> NoReturn:
         leave_together(lambda: warn(message), REFUSED)
     warn(message)
     sys.exit(REFUSED)
-
-
-if __name__ == "__main__":
-    main()

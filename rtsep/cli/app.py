@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from rtsep.cli_live import bench_latency, devices, live
-from rtsep.cli_train import data, train
+from rtsep.cli.live import bench_latency, devices, live
+from rtsep.cli.train import data, train
 from rtsep.commands.console import Task
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
