@@ -155,17 +155,38 @@ def test_a_voice_is_moved_by_octaves_into_a_compass():
 
 
 def test_what_is_tested_on_was_not_learned_from(notes):
-    learn, test = split_all(notes, 3)
+    learn, test = split_all([notes], 3)
     assert not set(learn.chorales) & set(test.chorales)
     assert len(learn.chorales) + len(test.chorales) == 350
     for instrument in INSTRUMENTS:
-        assert not set(learn.notes[instrument.name]) & set(test.notes[instrument.name])
-    assert split_all(notes, 3) == (learn, test) != split_all(notes, 4)
+        assert not set(learn.notes[instrument.name][0]) & set(test.notes[instrument.name][0])
+    assert split_all([notes], 3) == (learn, test) != split_all([notes], 4)
+
+
+def test_another_collection_changes_no_split_of_the_first_and_each_player_has_one_of_them(notes, tmp_path):
+    for instrument in INSTRUMENTS:  # the same, 31 cents higher
+        (tmp_path / instrument.name).mkdir()
+        for note in find_notes(notes / instrument.name):
+            samples = np.pad(tone(hertz(note.pitch + 0.31), 0.8), (3000, 1000))
+            soundfile.write(tmp_path / instrument.name / note.path.name, samples, SAMPLE_RATE)
+    alone, both = (split_all(collections, 3)[0] for collections in ([notes], [notes, tmp_path]))
+    assert both.chorales == alone.chorales
+    assert all(both.notes[i.name][0] == alone.notes[i.name][0] for i in INSTRUMENTS)
+    chorale = Chorale("", tuple((Tone(0, 8, pitch),) for pitch in (67, 62, 58, 46)), ())
+    higher = 0
+    for seed in range(4):
+        stems, players = perform(chorale, both.notes, np.random.default_rng(seed))
+        for name, samples in stems.items():
+            steady = samples[SAMPLE_RATE : 3 * SAMPLE_RATE]
+            cents = 100 * (pitch_of(steady) - round(pitch_of(steady) - 0.15)) - players[name].tuning
+            assert min(abs(cents), abs(cents - 31)) < 12
+            higher += cents > 15
+    assert 3 <= higher <= 13  # of 16
 
 
 def test_four_play_together_and_the_same_for_the_same_seed(notes):
     chorale = Chorale("", tuple((Tone(0, 1, p), Tone(1, 3, p + 2)) for p in (67, 62, 58, 46)), ())
-    learn = split_all(notes, 3)[0].notes
+    learn = split_all([notes], 3)[0].notes
     stems, players = perform(chorale, learn, np.random.default_rng(5))
     assert list(stems) == list(players) == [i.name for i in INSTRUMENTS]
     assert len({len(samples) for samples in stems.values()}) == 1
@@ -183,9 +204,9 @@ def test_the_command_renders_both_folders_keeps_what_is_there_and_refuses_anothe
     for page in pages:
         assert {p.name for p in page.parent.iterdir()} == {"about.json", *(f"{i.name}.flac" for i in INSTRUMENTS)}
     before = [page.stat().st_mtime_ns for page in pages]
-    assert quartet(notes, tmp_path / "q", 1, 3, 1) == 0
+    assert quartet([notes], tmp_path / "q", 1, 3, 1) == 0
     assert [page.stat().st_mtime_ns for page in pages] == before
     with pytest.raises(OptionError, match="is of seed 3, not 4: ask for the same, or choose another folder"):
-        quartet(notes, tmp_path / "q", 1, 4, 1)
+        quartet([notes], tmp_path / "q", 1, 4, 1)
     with pytest.raises(OptionError, match=r"folder .*/violin is not there: it holds the violin's notes"):
-        quartet(tmp_path, tmp_path / "q", 1, 3, 1)
+        quartet([tmp_path], tmp_path / "q", 1, 3, 1)

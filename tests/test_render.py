@@ -12,10 +12,13 @@ import soundfile
 
 from rtsep.commands.render import render
 from rtsep.errors import OptionError
+from rtsep.quartet.single_notes import SAMPLE_RATE, find_notes, load_sound
+from rtsep.quartet.songs import INSTRUMENTS
 from rtsep.rendering.arrange import Library, Song, arrange, bass_line, find_library
 from rtsep.rendering.bands import band_parts, chart, find_styles
 from rtsep.rendering.midi import Note, Part, write_part
 from rtsep.rendering.players import DrumMachine, Preset, draw_voices, loosely
+from rtsep.rendering.single_notes import write_notes
 from rtsep.rendering.songs import master, mix_sounds, render_songs
 from rtsep.rendering.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, render_part
 from rtsep.rendering.synthesizer_kernels import Patch
@@ -235,3 +238,30 @@ def test_what_cannot_be_rendered_is_one_line(midi, tmp_path, options, words):
     usual = {"midi": midi, "voices": [], "out": tmp_path, "songs": 1, "seconds": 2.0, "seed": 0, "processes": 1}
     with pytest.raises(OptionError, match=words):
         render(**usual | options)
+
+
+def test_single_notes_of_a_soundfont_are_in_tune_and_louder_as_they_are_played(tmp_path, font):
+    done = launch.rtsep("data", "notes", "--soundfont", FONT, "--out", "notes", cwd=tmp_path)
+    compass = sum(i.highest - i.lowest + 1 for i in INSTRUMENTS)
+    assert (done.code, done.stdout) == (0, f"notes: {3 * compass} notes\n"), done.stderr
+    for instrument in INSTRUMENTS:
+        notes = find_notes(tmp_path / "notes" / instrument.name)
+        middle = (instrument.lowest + instrument.highest) // 2
+        levels = {}
+        for note in (n for n in notes if n.pitch == middle):
+            sound = load_sound(note)
+            assert sound is not None
+            assert sound.steady_end - sound.steady > SAMPLE_RATE  # played for 2.5 s
+            steady = sound.samples[sound.steady : sound.steady_end]
+            spectrum = np.abs(np.fft.rfft(steady * np.hanning(len(steady)), 1 << 18))
+            partials = 440 * 2 ** ((middle - 69) / 12) * np.arange(1, 6) * (1 << 18) / SAMPLE_RATE  # in bins
+            # The loudest of all is a partial, a quarter of a semitone high or low at most.
+            assert max(spectrum[round(p * 0.986) : round(p * 1.0145)].max() for p in partials) == spectrum.max()
+            levels[note.dynamic] = float(np.abs(soundfile.read(note.path)[0]).max())
+        assert levels["piano"] < levels["mezzo-forte"] < levels["fortissimo"]
+
+
+def test_a_soundfont_of_drums_has_no_violin(tmp_path, font):
+    drums = SoundFont(font.path, frozenset({(128, 0)}))
+    with pytest.raises(OptionError, match="has no violin: take a General MIDI SoundFont"):
+        write_notes(drums, tmp_path, lambda done, of: None)

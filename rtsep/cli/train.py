@@ -107,7 +107,10 @@ def data_render(
 
 @data.command("quartet")
 def data_quartet(
-    notes: Annotated[Path, typer.Option(help="Folder of {violin,clarinet,saxophone,bassoon}/ with single notes.")],
+    notes: Annotated[
+        list[Path],
+        typer.Option(help="Folder of {violin,clarinet,saxophone,bassoon}/ with single notes; may come several times."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the chorales.")],
     chorales: Annotated[int, typer.Option(help="How many to learn from; an eighth as many are held out.")] = 308,
     seed: Annotated[int, typer.Option(help="The same seed, the same chorales, notes and players.")] = 0,
@@ -119,5 +122,20 @@ def data_quartet(
         from rtsep.commands.quartet import quartet
 
         return quartet(notes, out, chorales, seed, processes)
+
+    return task
+
+
+@data.command("notes")
+def data_notes(
+    soundfont: Annotated[Path, typer.Option(help="A General MIDI SoundFont, as FluidR3_GM.sf2.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, for --notes of `rtsep data quartet`.")],
+) -> Task:
+    """Play every note of the quartet's instruments from a SoundFont: players that recordings of notes lack."""
+
+    def task() -> int:
+        from rtsep.commands.quartet import single_notes
+
+        return single_notes(soundfont, out)
 
     return task

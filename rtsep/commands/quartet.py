@@ -1,20 +1,33 @@
-"""`rtsep data quartet`: recordings of single notes in, chorales played by four instruments out."""
+"""`rtsep data notes`: a SoundFont in, single notes out; `rtsep data quartet`: single notes in, chorales out."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from rtsep.errors import OptionError, OutputError
+from rtsep.io.new_folder import new_folder
 from rtsep.progress import show_progress
 from rtsep.quartet.songs import INSTRUMENTS, render_split, split_all
+from rtsep.rendering.single_notes import write_notes
+from rtsep.rendering.soundfonts import read_soundfont
 
 
-def quartet(notes: Path, out: Path, chorales: int, seed: int, processes: int | None) -> int:
+def single_notes(soundfont: Path, out: Path) -> int:
+    """Make the folder `out` with the notes of the four instruments, as a SoundFont has them. Raises RtsepError."""
+    font = read_soundfont(soundfont)
+    with new_folder(out) as folder, show_progress(quiet=False, doing="notes") as progress:
+        write_notes(font, folder, progress)
+    print(f"{out}: {len(list(out.glob('*/*.flac')))} notes")
+    return 0
+
+
+def quartet(collections: Sequence[Path], out: Path, chorales: int, seed: int, processes: int | None) -> int:
     """Render `chorales` to learn from, and an eighth as many held-out ones, below `out`. Raises RtsepError."""
-    for instrument in INSTRUMENTS:
-        if not (notes / instrument.name).is_dir():
-            raise OptionError(f"folder {notes / instrument.name} is not there: it holds the {instrument.name}'s notes")
+    for folder in [notes / instrument.name for notes in collections for instrument in INSTRUMENTS]:
+        if not folder.is_dir():
+            raise OptionError(f"folder {folder} is not there: it holds the {folder.name}'s notes")
     cores = (os.cpu_count() or 1) if processes is None else processes
     limits = (("chorales", chorales, 1, 1000), ("seed", seed, 0, 2**32), ("processes", cores, 1, 256))
     for name, value, least, most in limits:
@@ -24,7 +37,7 @@ def quartet(notes: Path, out: Path, chorales: int, seed: int, processes: int | N
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out} cannot be made ({error.strerror}): choose another folder with --out") from error
-    for split, count in zip(split_all(notes, seed), (chorales, -(-chorales // 8)), strict=True):
+    for split, count in zip(split_all(collections, seed), (chorales, -(-chorales // 8)), strict=True):
         with show_progress(quiet=False, doing=split.folder) as progress:
             render_split(split, out, count, seed, cores, progress)
         print(f"{out / split.folder}: {len(list((out / split.folder).glob('bwv*')))} chorales")

@@ -91,6 +91,13 @@ def cut_sound(samples: F32) -> Sound | None:
     return Sound(np.ascontiguousarray(samples / np.float32(rms)), steady, steady_end)
 
 
+def note_name(pitch: int) -> str:
+    """A MIDI number as files of notes name it: 58 is As3."""
+    octave, step = divmod(pitch, 12)
+    letter = max((name for name, steps in _STEPS.items() if steps <= step), key=_STEPS.__getitem__)
+    return f"{letter}{'s' * (step - _STEPS[letter])}{octave - 1}"
+
+
 def _note(path: Path) -> SingleNote:
     parts = path.stem.split("_")
     name = parts[1] if len(parts) >= 4 else ""

@@ -34,28 +34,29 @@ _LEVEL_SPREAD_DB = 2.5
 _PEAK = 0.7
 _PLACE = Chain(equalizer=0.7, equalizer_db=5.0, compressor=0.1, room=0.8)
 
-Notes = Mapping[str, Sequence[SingleNote]]
+Notes = Mapping[str, Sequence[Sequence[SingleNote]]]  # by instrument, one sequence a collection
 
 
 @dataclass(frozen=True)
 class Split:
-    """Chorales by name and notes by instrument, of one of the two folders."""
+    """Chorales by name and notes by instrument and collection, of one of the two folders."""
 
     folder: str
     chorales: tuple[str, ...]
     notes: Notes
 
 
-def split_all(notes: Path, seed: int) -> tuple[Split, Split]:
-    """What is learned from and what is tested on: they share no chorale, no note and no instrument's dynamic."""
+def split_all(collections: Sequence[Path], seed: int) -> tuple[Split, Split]:
+    """What is learned from and what is tested on: they share no chorale, no note and no instrument's dynamic.
+
+    A collection is a folder with the notes of each instrument in a folder below it.
+    """
     rng = np.random.default_rng(seed)
     names = [str(name) for name in rng.permutation(chorale_names())]
     n_test = round(_TEST_SHARE * len(names))
-    pairs = {i.name: split_notes(find_notes(notes / i.name), rng) for i in INSTRUMENTS}
-    return (
-        Split(LEARN, tuple(names[n_test:]), {name: pair[0] for name, pair in pairs.items()}),
-        Split(TEST, tuple(names[:n_test]), {name: pair[1] for name, pair in pairs.items()}),
-    )
+    pairs = [{i.name: split_notes(find_notes(folder / i.name), rng) for i in INSTRUMENTS} for folder in collections]
+    learn, test = ({i.name: [pair[i.name][half] for pair in pairs] for i in INSTRUMENTS} for half in range(2))
+    return Split(LEARN, tuple(names[n_test:]), learn), Split(TEST, tuple(names[:n_test]), test)
 
 
 def render_split(
@@ -98,7 +99,10 @@ def _render(notes: Notes, place: Path, scratch: Path, seed: int, name: str) -> N
 
 
 def perform(chorale: Chorale, notes: Notes, rng: np.random.Generator) -> tuple[dict[str, F32], dict[str, Player]]:
-    """What each instrument plays, mono and of one length, and who plays it: together, in tune as far as they can."""
+    """What each instrument plays, mono and of one length, and who plays it: together, in tune as far as they can.
+
+    Each player's notes are from any one collection.
+    """
     timing = draw_timing(chorale, rng)
     own = rng.random() < _OWN_VOICES
     voices = np.arange(VOICES) if own else rng.permutation(VOICES)
@@ -107,8 +111,9 @@ def perform(chorale: Chorale, notes: Notes, rng: np.random.Generator) -> tuple[d
     players: dict[str, Player] = {}
     for instrument, voice in zip(INSTRUMENTS, voices, strict=True):
         tones = fitted(chorale.voices[voice], key, instrument)
-        player = draw_player(instrument, sorted({n.dynamic for n in notes[instrument.name]}), rng)
-        played = play(tones, timing, instrument, player, notes[instrument.name], rng)
+        own_notes = notes[instrument.name][int(rng.integers(len(notes[instrument.name])))]
+        player = draw_player(instrument, sorted({n.dynamic for n in own_notes}), rng)
+        played = play(tones, timing, instrument, player, own_notes, rng)
         placed = through_chain(played[:, None], _PLACE, SAMPLE_RATE, rng)[:, 0]
         level = rng.normal(0, _LEVEL_SPREAD_DB) / 20
         stems[instrument.name] = np.asarray(placed * (10**level / max(np.sqrt(np.mean(placed**2)), 1e-6)), np.float32)

@@ -53,8 +53,10 @@ class Mixer:
         self.seed = seed
         self._n_samples = round(remix.seconds * sample_rate)
         self._by_stem = {stem: [s for s in sources if s.stem == stem] for stem in stems}
-        songs = {name: [s for s in sources if s.song == name] for name in {s.song for s in sources}}
-        self._songs = [songs[name] for name in sorted(songs) if len(songs[name]) > 1]
+        # Two collections may have songs of one name.
+        names = sorted({(s.song, s.group) for s in sources})
+        songs = [[s for s in sources if (s.song, s.group) == name] for name in names]
+        self._songs = [song for song in songs if len(song) > 1]
 
     def draw(self, number: int) -> F32:
         """Mixture `number` as one channel hears it: its stems `(n_stems, n_samples)`."""
