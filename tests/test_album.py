@@ -255,5 +255,12 @@ def test_songs_are_found_below_the_folder_but_not_stems_of_others(album: Path) -
     }
     assert names(album_jobs(FileJob(album)), album)["cd2/a.wav"] == album / "cd2" / "a.stems"
     (album / "empty").mkdir()
+    (album / "empty" / "up").symlink_to("..")
+    (album / "linked").symlink_to("../more/disc")
+    (album.parent / "more" / "disc").mkdir(parents=True)
+    write_song(album.parent / "more" / "disc" / "e.wav", make_song(10))
+    assert names(album_jobs(FileJob(album, out)), album)["linked/e.wav"] == out / "linked" / "e.stems"
+    assert len(album_jobs(FileJob(album))) == 6
+    (album / "empty" / "up").unlink()
     with pytest.raises(AudioError, match="no song"):
         album_jobs(FileJob(album / "empty"))

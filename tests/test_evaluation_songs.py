@@ -80,6 +80,19 @@ def test_songs_are_chosen_by_name(tmp_path: Path) -> None:
         find_songs(tmp_path, ["a", "d"])
 
 
+def test_links_to_folders_are_followed_and_no_song_counts_twice(tmp_path: Path) -> None:
+    write_song(tmp_path / "elsewhere" / "1")
+    write_song(tmp_path / "data" / "own")
+    (tmp_path / "data" / "linked").symlink_to("../elsewhere/1")
+    (tmp_path / "data" / "again").symlink_to("own")
+    (tmp_path / "elsewhere" / "1" / "up").symlink_to("..")
+    songs = find_songs(tmp_path / "data")
+    assert [(s.name, s.files["bass"].relative_to(tmp_path)) for s in songs] == [
+        ("linked", Path("data/linked/bass.wav")),
+        ("own", Path("data/own/bass.wav")),
+    ]
+
+
 def test_what_holds_no_songs_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="is not there"):
         find_songs(tmp_path / "none")

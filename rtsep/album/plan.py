@@ -9,6 +9,7 @@ from pathlib import Path
 from rtsep.errors import AudioError, OptionError, OutputError, RtsepError
 from rtsep.file_job import FileJob, chosen_stems
 from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
+from rtsep.io.folders import files_below
 from rtsep.io.names import printable
 from rtsep.io.whole import is_whole_stem
 
@@ -32,14 +33,14 @@ class PlannedSong:
 
 
 def album_jobs(album: FileJob) -> list[FileJob]:
-    """A job like `album` for each song in its folder and those below, in the order of their paths.
+    """A job like `album` for each song of `files_below` its folder, in the order of their paths.
 
-    `out`, if given, gets the same folders below it. Folders of stems and hidden ones are left out. Raises AudioError
-    where there is no song.
+    `out`, if given, gets the same folders below it. Folders of stems are left out. Raises AudioError where there is no
+    song.
     """
     folder = album.song
-    songs = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SONG_SUFFIXES and not path.is_dir())
-    found = [song for song in songs if _is_music(song.relative_to(folder))]
+    songs = [path for path in files_below(folder) if path.suffix.lower() in SONG_SUFFIXES]
+    found = [song for song in songs if not _is_stem(song.relative_to(folder))]
     if not found:
         raise AudioError(f"{printable(folder)}: holds no song; give a folder with wav, flac, ogg or mp3 files")
     return [
@@ -63,9 +64,9 @@ def jobs_of_part(jobs: Sequence[FileJob], part: tuple[int, int]) -> list[FileJob
     return [job for job in jobs if folders[job.folder] % of == which - 1]
 
 
-def _is_music(path: Path) -> bool:
-    """Whether a song's path within the album shows neither hidden files nor the stems of another song."""
-    return not any(part.startswith(".") or part.endswith(".stems") for part in path.parts)
+def _is_stem(path: Path) -> bool:
+    """Whether a file, by its path within the album, is one of the stems of a song."""
+    return any(part.endswith(".stems") for part in path.parts)
 
 
 def plan_songs(jobs: Sequence[FileJob], available: tuple[str, ...]) -> list[PlannedSong]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, open_audio
+from rtsep.io.folders import files_below
 from rtsep.types import STEMS, Audio, Stems
 
 _SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -50,7 +52,7 @@ class Recording:
 
 
 def find_songs(folder: Path, names: Sequence[str] = (), stems: tuple[str, ...] = STEMS) -> list[Song]:
-    """Every folder at or below `folder` that holds at least two of `stems` as sound files.
+    """Every folder at or below `folder` that holds at least two of `stems` as sound files, as `files_below` has it.
 
     `names` chooses among them by the folders' names. Raises OptionError where there is none, a name is unknown or
     stands for two songs; AudioError for a file that cannot be read or does not fit those beside it.
@@ -59,19 +61,19 @@ def find_songs(folder: Path, names: Sequence[str] = (), stems: tuple[str, ...] =
     if not folder.is_dir():
         raise OptionError(f"data folder {folder} is not there: give one of songs, {expected}, ...")
     found: dict[Path, dict[str, Path]] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in files_below(folder):
         if path.stem in stems and path.suffix.lower() in _SUFFIXES:
             found.setdefault(path.parent, {}).setdefault(path.stem, path)
     folders = {parent: files for parent, files in found.items() if len(files) > 1}
     if not folders:
         raise OptionError(f"no songs under {folder}: expected {expected}, ... (or flac, ogg, mp3)")
-    known = Counter(parent.resolve().name for parent in folders)
+    known = Counter(map(_name, folders))
     if unknown := [name for name in names if name not in known]:
         raise OptionError(f"song {unknown[0]!r} is not under {folder}: there are {', '.join(sorted(known))}")
     chosen = [name for name in known if not names or name in names]
     if twice := [name for name in chosen if known[name] > 1]:
         raise OptionError(f"{known[twice[0]]} songs under {folder} are named {twice[0]}: rename their folders")
-    return [_open_song(parent, files, stems) for parent, files in folders.items() if parent.resolve().name in chosen]
+    return [_open_song(parent, files, stems) for parent, files in folders.items() if _name(parent) in chosen]
 
 
 def read_song(song: Song) -> Recording:
@@ -108,6 +110,11 @@ def sounding_windows(recording: Recording) -> NDArray[np.bool_]:
     return np.array([[np.vdot(stem, stem) > floor for stem in window] for window in windows]).T
 
 
+def _name(folder: Path) -> str:
+    """The folder's own, or the link's by which it was found."""
+    return os.path.basename(os.path.abspath(folder))
+
+
 def _open_song(folder: Path, files: dict[str, Path], stems: tuple[str, ...]) -> Song:
     infos = {stem: _info(files[stem]) for stem in stems if stem in files}
     first = next(iter(infos.values()))
@@ -119,7 +126,7 @@ def _open_song(folder: Path, files: dict[str, Path], stems: tuple[str, ...]) -> 
                 f"it has {wanted[2]} at {wanted[0]} Hz, {wanted[1]} channels; stems must be alike: convert them"
             )
     ordered = {stem: files[stem] for stem in infos}
-    return Song(folder.resolve().name, ordered, first.sample_rate, first.n_samples, first.n_channels, stems)
+    return Song(_name(folder), ordered, first.sample_rate, first.n_samples, first.n_channels, stems)
 
 
 def _info(path: Path) -> AudioInfo:
