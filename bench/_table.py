@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 Row = dict[str, str | int | float]
+_WIDE = 240  # of a file
 
 
 def bench_parser(doc: str | None) -> argparse.ArgumentParser:
@@ -33,7 +35,7 @@ def publish(doc: str | None, rows: Sequence[Row], path: Path | None, **more: obj
         table.add_column(name, justify="left" if name in ("case", "who") else "right")
     for row in rows:
         table.add_row(*cells(row, names))
-    Console().print(table)
+    (Console() if sys.stdout.isatty() else Console(width=_WIDE)).print(table)
     if path:
         path.write_text(json.dumps({"rows": list(rows), **more}, indent=1) + "\n", encoding="utf-8")
 

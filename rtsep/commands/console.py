@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 REFUSED = 2
+_WIDE = 120
 Task = Callable[[], int]  # a command, its options read; returns the exit code
 
 
@@ -41,8 +42,9 @@ def print_tables(tables: Sequence[Table]) -> None:
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal has the letters of names and meters
-    # Under mpirun stdout looks like a terminal of no size, whatever it is in truth.
-    console = Console(force_terminal=False, width=100, markup=False) if launched() else Console(markup=False)
+    # A file has room for whole lines. Under mpirun stdout looks like a terminal of no size, whatever it is in truth.
+    on_screen = sys.stdout.isatty() and not launched()
+    console = Console(markup=False) if on_screen else Console(force_terminal=False, width=_WIDE, markup=False)
     for table in tables:
         console.print(table)
 

@@ -169,10 +169,11 @@ def _difference_tables(apart: Summaries, first: Method) -> list[Table]:
 
 
 def _table(title: str, stems: tuple[str, ...], rows: dict[str, dict[str, str]]) -> Table:
-    """A line for each row's texts by stem."""
-    table = Table("", title=title, title_justify="left")
+    """A line for each row's texts by stem; where there is no room, intervals are folded, not names."""
+    table = Table(title=title, title_justify="left")
+    table.add_column(no_wrap=True)
     for stem in (*stems, MEAN):
-        table.add_column(stem, justify="right", no_wrap=True)
+        table.add_column(stem, justify="right")
     for name, by_stem in rows.items():
         table.add_row(name, *(by_stem.get(stem, "") for stem in (*stems, MEAN)))
     return table
