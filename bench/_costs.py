@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from multiprocessing.pool import Pool
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 from _cluster import Costs
 
 from rtsep.commands.bench_scaling import write_synthetic_song
@@ -29,8 +26,6 @@ from rtsep.separator import load_separator
 from rtsep.types import Separator
 
 N_CHANNELS = 2
-N_CROWDED = 10
-N_ROUNDS = 9
 T = TypeVar("T")
 
 
@@ -61,7 +56,6 @@ def measure_costs(model: str, seconds: float, slices: int | None = None) -> Cost
     return Costs(
         **alone,
         **messages,
-        **_time_crowds(model, slices),
         chunk_bytes=4 * N_CHANNELS * separator.shape.input_length,
         stems_bytes=4 * N_CHANNELS * len(separator.stems) * separator.shape.output_length,
     )
@@ -89,42 +83,3 @@ def _time_messages(model: str, slices: int | None, path: Path) -> dict[str, floa
     subprocess.run(command, check=True, env={**os.environ, "PATH": search})
     costs: dict[str, float] = json.loads(path.read_text())
     return costs
-
-
-def _time_crowds(model: str, slices: int | None) -> dict[str, float]:
-    """How much slower chunks are where all cores are busy.
-
-    One process and as many as there are cores take turns, so that whatever else the machine does falls on both; the
-    median of ratios.
-    """
-    n_cores = len(os.sched_getaffinity(0))
-    with multiprocessing.get_context("spawn").Pool(n_cores, _join_crowd, (model, slices)) as pool:
-        rounds = [[_time_crowd(pool, n) for n in (1, n_cores)] for _ in range(N_ROUNDS)]
-    return {"crowding": median(full / alone for alone, full in rounds)}
-
-
-def _time_crowd(pool: Pool, n: int) -> float:
-    """Mean seconds of a chunk in n processes at once."""
-    begin = time.time() + 0.2
-    return mean(pool.map(_time_in_crowd, [begin] * n, chunksize=1))
-
-
-def _join_crowd(model: str, slices: int | None) -> None:
-    global _own
-    _own = load_separator(model, slices=slices)
-    warm_up(_own, N_CHANNELS)
-
-
-def _time_in_crowd(begin: float) -> float:
-    """Mean seconds of a chunk of noise, from a moment on for which all wait."""
-    shape = (_own.shape.input_length, N_CHANNELS)
-    noise = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    while time.time() < begin:
-        time.sleep(0.001)
-    started = time.perf_counter()
-    for _ in range(N_CROWDED):
-        _own.separate(noise)
-    return (time.perf_counter() - started) / N_CROWDED
-
-
-_own: Separator

@@ -104,8 +104,8 @@ def _grouped(costs: Costs) -> Costs:
 def page(
     machine: str,
     rows: Sequence[Row],
+    crowds: Sequence[Row],
     costs: dict[str, Costs],
-    floor: float,
     seconds: dict[str, float],
     live: tuple[Costs, float],
     cores: int,
@@ -127,8 +127,10 @@ def page(
         "number of ranks, or of cores where those are fewer. On rented machines cores waver by tens of percent from "
         "minute to minute: runs of all numbers of ranks take turns, a speed-up compares those of one turn, and what is "
         "told is the median over turns. Of a host's ranks as many as it has cores are at work at a time, the others "
-        f"are in reserve. {cores} runs of one process that have nothing to do with each other, at once, had an "
-        f"efficiency of {floor:.2f}: what is missing there the cores take from each other.\n\n" + markdown(rows),
+        "are in reserve.\n\n" + markdown(rows),
+        f"Over one run by itself, in turns of their own: {cores} ranks, and {cores} strangers, runs of one process "
+        "that have nothing to do with each other. What strangers lack the cores take from each other.\n\n"
+        + markdown(crowds),
         f"## The model against it\n\n`bench/_cluster.py` simulates what rank 0 and the others do, event by event, from "
         f"costs that are measured one by one; nothing is fitted to runs of more than one rank. For {SHIPPED}, in ms: "
         + ", ".join(f"{name} {value:.3g}" for name, value in each_ms.items())

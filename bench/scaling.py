@@ -2,7 +2,7 @@
 
 Whole runs of `rtsep run` under mpirun with each shipped model, on three synthetic minutes of stereo at 44.1 kHz, one
 for models after the first; medians of repeats. `rtf` leaves start-up out; `efficiency` is the speed-up over the number
-of ranks, or of cores where those are fewer, and `floor` the same of runs that have nothing to do with each other;
+of ranks, or of cores where those are fewer; `crowds` are those of runs that have nothing to do with each other;
 `idle_share` the share of the time, mean over ranks, in which a rank has neither a chunk nor a message at hand;
 `message_ms` what the messages of a chunk take on both ends together. `rtsep bench scaling` is the same for a user's
 machine or cluster.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
@@ -33,7 +33,7 @@ from rtsep.separator import load_separator
 RANKS = (1, 2, 4, 8, 16, 32)
 FEWER_RANKS = (1, 2, 16)  # of the models after the first, and a shorter song
 SECONDS, FEWER_SECONDS = 180.0, 60.0
-FLOOR_TURNS = 7
+TURNS = 7
 
 
 def main() -> None:
@@ -47,44 +47,55 @@ def main() -> None:
     parser.add_argument("--from", dest="before", type=Path, metavar="FILE.json", help="what --json wrote, for --page")
     options = parser.parse_args()
     models = tuple(options.model or model_names())
+    first, others = models[:1], models[1:]
+    rows: list[Row]
+    crowds: list[Row] = []
+    costs: dict[str, Costs] = {}
     if options.before:
-        rows, costs, floor = read_before(options.before)
+        rows, crowds, costs = read_before(options.before)
     elif options.quick:
-        rows, costs, floor = measure(ScalingOptions(models[:1], RANKS[:2], seconds=20.0, repeats=2)), {}, 0.0
+        rows = measure(ScalingOptions(first, RANKS[:2], seconds=20.0, repeats=2))
     else:
-        first, others = models[:1], models[1:]
         rows = measure(ScalingOptions(first, RANKS, seconds=SECONDS, repeats=options.repeats))
         rows += measure(ScalingOptions(others, FEWER_RANKS, seconds=FEWER_SECONDS, repeats=options.repeats))
-        costs = costs_of(first, SECONDS) | costs_of(others, FEWER_SECONDS) | live_costs() if options.page else {}
-        floor = efficiency_of_strangers(models[0])
-    publish(__doc__, rows, options.json, floor=floor, costs={name: asdict(cost) for name, cost in costs.items()})
+    if options.page and not options.before:
+        crowds = [compare_with_strangers(model, SECONDS if model in first else FEWER_SECONDS) for model in models]
+        costs = costs_of(first, SECONDS, crowds) | costs_of(others, FEWER_SECONDS, crowds) | live_costs()
+    publish(__doc__, rows, options.json, crowds=crowds, costs={name: asdict(cost) for name, cost in costs.items()})
     if options.plot:
         draw_scaling(rows, options.plot)
     if options.page:
-        options.page.write_text(page_of(rows, costs, floor), encoding="utf-8")
+        options.page.write_text(page_of(rows, crowds, costs), encoding="utf-8")
 
 
-def efficiency_of_strangers(model: str) -> float:
-    """The speed of each of as many runs as cores, all at once and of one process each, over that of one by itself.
+def compare_with_strangers(model: str, seconds: float) -> Row:
+    """Efficiencies on all cores: of ranks, and of as many runs of one process that have nothing to do with each other.
 
-    They share nothing but the machine: ranks that work together cannot do better. The median of turns.
+    Both over one such run by itself, in turns; medians over turns. Strangers share nothing but the machine: ranks
+    cannot do better.
     """
     n_cores = len(os.sched_getaffinity(0))
+    strangers, ranks = [], []
     with TemporaryDirectory() as name, ThreadPoolExecutor(n_cores) as threads:
         folders = [Path(name) / str(k) for k in range(n_cores)]
         for folder in folders:
             folder.mkdir()
-        song = write_synthetic_song(folders[0], SECONDS)
+        song = write_synthetic_song(folders[0], seconds)
 
-        def rtf(folder: Path) -> float:
-            return float(run_once(model, song, 1, "", folder)["rtf_without_startup"])
+        def rtf(folder: Path, n_ranks: int = 1) -> float:
+            return float(run_once(model, song, n_ranks, "mpirun", folder)["rtf_without_startup"])
 
-        return median(rtf(folders[0]) / mean(threads.map(rtf, folders)) for _ in range(FLOOR_TURNS))
+        for _ in range(TURNS):
+            alone = rtf(folders[0])
+            strangers.append(alone / mean(threads.map(rtf, folders)))
+            ranks.append(alone / rtf(folders[0], n_cores) / n_cores)
+    return {"case": model, "turns": TURNS, "strangers": median(strangers), "ranks": median(ranks)}
 
 
-def costs_of(models: tuple[str, ...], seconds: float) -> dict[str, Costs]:
-    """Those of a chunk of each model."""
-    return {model: measure_costs(model, seconds) for model in models}
+def costs_of(models: tuple[str, ...], seconds: float, crowds: list[Row]) -> dict[str, Costs]:
+    """Those of a chunk of each model; strangers tell how much longer everything takes where all cores are busy."""
+    crowding = {str(row["case"]): max(1.0, 1 / float(row["strangers"])) for row in crowds}
+    return {model: replace(measure_costs(model, seconds), crowding=crowding[model]) for model in models}
 
 
 def live_costs() -> dict[str, Costs]:
@@ -92,17 +103,17 @@ def live_costs() -> dict[str, Costs]:
     return {"live": measure_costs(SHIPPED, 10.0, slices=1)}
 
 
-def read_before(path: Path) -> tuple[list[Row], dict[str, Costs], float]:
-    """Rows, costs and the efficiency of strangers of an earlier run."""
+def read_before(path: Path) -> tuple[list[Row], list[Row], dict[str, Costs]]:
+    """Rows, those of strangers, and costs of an earlier run."""
     told = json.loads(path.read_text(encoding="utf-8"))
-    return told["rows"], {name: Costs(**cost) for name, cost in told["costs"].items()}, told["floor"]
+    return told["rows"], told["crowds"], {name: Costs(**cost) for name, cost in told["costs"].items()}
 
 
-def page_of(rows: list[Row], costs: dict[str, Costs], floor: float) -> str:
+def page_of(rows: list[Row], crowds: list[Row], costs: dict[str, Costs]) -> str:
     """The page of what was measured here."""
     seconds = {str(row["model"]): chunk_seconds(str(row["model"])) for row in rows}
     live = costs["live"], chunk_seconds(SHIPPED, slices=1)
-    return page(machine(), rows, costs, floor, seconds, live, len(os.sched_getaffinity(0)))
+    return page(machine(), rows, crowds, costs, seconds, live, len(os.sched_getaffinity(0)))
 
 
 def chunk_seconds(model: str, slices: int | None = None) -> float:
