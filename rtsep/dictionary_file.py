@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rtsep.errors import ModelError, OptionError
 from rtsep.model_file import FrontEndSpec
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tensor_file import read_tensors, write_tensors
+from rtsep.tensor_file import FileKind, check_fields, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32
 
-KIND = "dictionary"
+KIND = FileKind("dictionary")
 _ARRAYS = ("atoms", "usage")
 
 
@@ -40,19 +39,18 @@ def save_dictionary(learned: LearnedDictionary, path: Path) -> None:
 
 
 def load_dictionary(path: Path) -> LearnedDictionary:
-    """The dictionary of a file. Raises ModelError where it is missing, damaged, or another kind of file."""
+    """The dictionary of a file. Raises ModelError where it is missing, damaged, or of another kind or format."""
     header, arrays = read_tensors(path, KIND)
-    try:
+    with refused_as_damaged(path):
+        check_fields("file", {**header, **arrays}, LearnedDictionary)
         learned = LearnedDictionary(
             sample_rate=int(header["sample_rate"]),
             spec=FrontEndSpec.from_table(header["spec"]),
             compression=float(header["compression"]),
-            notes=header["notes"],
+            notes=header.get("notes", {}),
             **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
         )
         _check_sizes(learned)
-    except (KeyError, TypeError, ValueError, ModelError, OptionError) as error:
-        raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
     return learned
 
 

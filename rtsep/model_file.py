@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tensor_file import read_header, read_tensors, write_tensors
+from rtsep.tensor_file import FileKind, check_fields, read_header, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32
 
-KIND = "sparse"
+KIND = FileKind("sparse")
 _ARRAYS = ("atoms", "whitening", "decoder")
 _SHIPPED = Path(__file__).parent / "models"
+_FRONT_ENDS: Mapping[str, Callable[..., FrontEnd]] = {"cqt": CQT, "stft": STFT}
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,20 @@ class FrontEndSpec:
 
     @classmethod
     def from_table(cls, table: dict[str, Any]) -> FrontEndSpec:
-        """The spec that `asdict` made a table of."""
-        return cls(table["kind"], BandLayout(**table["layout"]), dict(table["sizes"]))
+        """The spec that `asdict` made a table of. Raises ValueError or TypeError where none did."""
+        check_fields("front end", table, cls)
+        check_fields("bands", table["layout"], BandLayout)
+        return cls(table["kind"], BandLayout(**table["layout"]), dict(table.get("sizes", {})))
 
     def build(self) -> FrontEnd:
-        if self.kind == "cqt":
-            return CQT(self.layout, **self.sizes)
-        if self.kind == "stft":
-            return STFT(self.layout, **self.sizes)
-        raise ModelError(f"front end {self.kind!r} is not known to this version: it must be cqt or stft")
+        """Raises ModelError for a kind that is unknown, OptionError for sizes that are, or cannot be."""
+        if self.kind not in _FRONT_ENDS:
+            raise ModelError(f"front end {self.kind!r} is not known to this version: it must be cqt or stft")
+        make = _FRONT_ENDS[self.kind]
+        known = [name for name in signature(make).parameters if name not in ("layout", "dtype")]
+        if unknown := [name for name in self.sizes if name not in known]:
+            raise OptionError(f"size {unknown[0]!r} is none of the front end {self.kind}: it has {', '.join(known)}")
+        return make(self.layout, **self.sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +126,8 @@ def load_model(name_or_path: str) -> SparseModel:
     """The model of a shipped name or a file. Raises ModelError where it is unknown, damaged or of another format."""
     path = model_path(name_or_path)
     header, arrays = read_tensors(path, KIND)
-    try:
+    with refused_as_damaged(path):
+        check_fields("file", {**header, **arrays}, SparseModel)
         model = SparseModel(
             stems=tuple(header["stems"]),
             sample_rate=int(header["sample_rate"]),
@@ -126,14 +135,12 @@ def load_model(name_or_path: str) -> SparseModel:
             compression=float(header["compression"]),
             sparsity=float(header["sparsity"]),
             mask_exponent=float(header["mask_exponent"]),
-            notes=header["notes"],
+            notes=header.get("notes", {}),
             # Files from before there was a choice do not say.
             decoded_columns=header.get("decoded_columns", "newest"),
             **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
         )
         _check_sizes(model)
-    except (KeyError, TypeError, ValueError, OptionError) as error:
-        raise ModelError(f"{path} is damaged ({error}): fetch or train it again") from error
     return model
 
 

@@ -101,6 +101,6 @@ def load_separator(
     `solver` is that of sparse codes; a TimbreNet has none. `slices` is how many a chunk yields, of its own choice if
     not given: fewer are quicker to fill and take more computing; the stems are the same.
     """
-    if read_header(model_path(name_or_path)).get("kind") == timbrenet.KIND:
+    if read_header(model_path(name_or_path)).get("kind") == timbrenet.KIND.name:
         return TimbreSeparator(timbrenet.load_timbrenet(name_or_path), slices)
     return SparseSeparator(load_model(name_or_path), solver, slices)

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.errors import ModelError, OutputError
+from rtsep.errors import ModelError, OptionError, OutputError
 
-FORMAT = 1
+_FIRST_FORMAT = 1  # of every kind, and of a file that does not say
 
 Header = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 
-def write_tensors(path: Path, kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+@dataclass(frozen=True)
+class FileKind:
+    """What a file is, and the format that this version writes and reads of that kind.
+
+    A change of what a file holds, or of what that means, raises the format if files of before cannot be read any more.
+    """
+
+    name: str
+    format: int = _FIRST_FORMAT
+
+
+def write_tensors(path: Path, kind: FileKind, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a file of `kind`, whole or not at all. Raises OutputError where there is no room or no permission."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    text = json.dumps({"format": FORMAT, "kind": kind, **header})
+    text = json.dumps({"format": kind.format, "kind": kind.name, **header})
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -39,13 +51,16 @@ def write_tensors(path: Path, kind: str, header: Mapping[str, Any], arrays: Mapp
             scratch.unlink()
 
 
-def read_tensors(path: Path, kind: str) -> tuple[Header, Arrays]:
+def read_tensors(path: Path, kind: FileKind) -> tuple[Header, Arrays]:
     """Header and arrays of a file of `kind`. Raises ModelError where it is damaged, or of another kind or format."""
     header = read_header(path)
-    if header.get("format") != FORMAT or header.get("kind") != kind:
+    found, form = header.pop("kind", None), header.pop("format", _FIRST_FORMAT)
+    if found != kind.name:
+        raise ModelError(f"{path} is of kind {found!r}, where one of kind {kind.name!r} is wanted: give another file")
+    if form != kind.format:
+        cure = "update rtsep" if isinstance(form, int) and form > kind.format else "train it again"
         raise ModelError(
-            f"{path} is of kind {header.get('kind')!r}, format {header.get('format')!r}: this version reads {kind!r}, "
-            f"format {FORMAT}, here; give another file, train it again or update rtsep"
+            f"{path} is of format {form!r} of its kind {kind.name!r}: this version reads format {kind.format}; {cure}"
         )
     with _opened(path) as file:
         return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -58,6 +73,29 @@ def read_header(path: Path) -> Header:
     if not isinstance(header, dict):
         raise ModelError(f"{path} cannot be read as a model (its header is no table): fetch or train it again")
     return header
+
+
+@contextmanager
+def refused_as_damaged(path: Path) -> Iterator[None]:
+    """What a file of the right format holds is looked at in here: raises ModelError for whatever is wrong with it."""
+    try:
+        yield
+    except (TypeError, ValueError, ModelError, OptionError) as error:
+        raise ModelError(f"{path} is damaged, or of another version ({error}); fetch or train it again") from error
+
+
+def check_names(what: str, found: Iterable[str], needed: Iterable[str], optional: Iterable[str] = ()) -> None:
+    """Raise ValueError unless all that is needed is there, and besides it only what is optional."""
+    missing, unknown = set(needed) - set(found), set(found) - set(needed) - set(optional)
+    faults = [f"{name} missing" for name in sorted(missing)] + [f"{name} unknown" for name in sorted(unknown)]
+    if faults:
+        raise ValueError(f"{what}: {', '.join(faults[:3])}")
+
+
+def check_fields(what: str, found: Iterable[str], of: type[Any]) -> None:
+    """Raise ValueError unless these are the names of a dataclass's fields; those with a default may be missing."""
+    optional = {field.name for field in fields(of) if (field.default, field.default_factory) != (MISSING, MISSING)}
+    check_names(what, found, {field.name for field in fields(of)} - optional, optional)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from small_model import write_small_model
 from sound_files import assert_one_line
 from unprivileged import common_folder, without_privileges
 
-from rtsep.dictionary_file import LearnedDictionary, load_dictionary, save_dictionary
+from rtsep.dictionary_file import KIND, LearnedDictionary, load_dictionary, save_dictionary
 from rtsep.errors import ModelError, OutputError
 from rtsep.frontend.bands import BandLayout
 from rtsep.model_file import FrontEndSpec, load_model
@@ -60,7 +60,7 @@ def test_what_does_not_fit_is_refused(learned: LearnedDictionary, tmp_path: Path
         replace(learned, spec=replace(learned.spec, sizes={"slice_length": 1000, "hop": 300})),
     ):
         save_dictionary(wrong, path)
-        with pytest.raises(ModelError, match=r"d.safetensors is damaged \(") as caught:
+        with pytest.raises(ModelError, match=r"d\.safetensors is damaged, ") as caught:
             load_dictionary(path)
         assert "\n" not in str(caught.value)
 
@@ -86,10 +86,10 @@ def test_other_files_are_refused(learned: LearnedDictionary, tmp_path: Path) -> 
 
 def test_models_and_dictionaries_are_told_apart(learned: LearnedDictionary, tmp_path: Path) -> None:
     model = write_small_model(tmp_path / "m.safetensors", n_atoms=2)
-    with pytest.raises(ModelError, match="is of kind 'sparse', format 1: this version reads 'dictionary'"):
+    with pytest.raises(ModelError, match="is of kind 'sparse', where one of kind 'dictionary' is wanted"):
         load_dictionary(model)
     save_dictionary(learned, tmp_path / "d.safetensors")
-    with pytest.raises(ModelError, match="is of kind 'dictionary', format 1: this version reads 'sparse'"):
+    with pytest.raises(ModelError, match="is of kind 'dictionary', where one of kind 'sparse' is wanted"):
         load_model(str(tmp_path / "d.safetensors"))
 
 
@@ -105,5 +105,5 @@ def test_a_file_is_written_whole_or_not_at_all(learned: LearnedDictionary) -> No
         assert path.read_bytes() == before
         (folder / "taken").mkdir()
         with pytest.raises(OutputError, match="taken cannot be written"):
-            write_tensors(folder / "taken", "dictionary", {}, {"atoms": learned.atoms})
+            write_tensors(folder / "taken", KIND, {}, {"atoms": learned.atoms})
         assert sorted(os.listdir(folder)) == ["d.safetensors", "taken"]

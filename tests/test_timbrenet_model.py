@@ -11,7 +11,6 @@ import demo_song
 import numpy as np
 import pytest
 import soundfile
-from safetensors.numpy import save_file
 from small_timbrenet import SIZES, small_timbrenet, write_small_timbrenet
 
 import rtsep
@@ -39,8 +38,8 @@ def test_weights_that_do_not_fit_are_one_clear_line(tmp_path):
     for wrong, words in (
         (replace(model, weights=weights | {"time1": weights["time1"][:-1]}), r"time1 .* does not fit"),
         (replace(model, weights=weights | {"mix": weights["mix"] * np.nan}), "not numbers"),
-        (replace(model, weights={n: a for n, a in weights.items() if n != "leave0"}), "leave0 are missing"),
-        (replace(model, weights=weights | {"time9": weights["time0"]}), "time9 are missing or unknown"),
+        (replace(model, weights={n: a for n, a in weights.items() if n != "leave0"}), "leave0 missing"),
+        (replace(model, weights=weights | {"time9": weights["time0"]}), "time9 unknown"),
         (replace(model, stems=("../bass", *STEMS[1:])), "plain words"),
         (replace(model, sizes=replace(SIZES, dilations=(1, 2, 4))), "missing"),
     ):
@@ -49,21 +48,6 @@ def test_weights_that_do_not_fit_are_one_clear_line(tmp_path):
             rtsep.load_separator(str(path))
         assert "\n" not in str(caught.value)
         assert "fetch or train it again" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("header", "words"),
-    [
-        ({"format": 2, "kind": "timbrenet"}, "format 2"),
-        ({"format": 1, "kind": "timbrenet"}, "damaged"),
-        ({"format": 1, "kind": "another"}, "'another'"),
-    ],
-)
-def test_headers_of_another_version_or_kind_are_refused(header, words, tmp_path):
-    path = tmp_path / "m.safetensors"
-    save_file({"mix": np.zeros(1, np.float32)}, path, {"rtsep": json.dumps(header)})
-    with pytest.raises(ModelError, match=words):
-        rtsep.load_separator(str(path))
 
 
 @pytest.mark.parametrize(

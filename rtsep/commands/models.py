@@ -31,8 +31,8 @@ def show_model(name: str, out: Path | None) -> int:
 def _sheet(name: str) -> AtomSheet:
     path = model_path(name)
     kind = read_header(path).get("kind")
-    if kind == dictionary_file.KIND:
+    if kind == dictionary_file.KIND.name:
         return sheet_of_dictionary(path.stem, load_dictionary(path))
-    if kind != model_file.KIND:
+    if kind != model_file.KIND.name:
         raise OptionError(f"{name} is of kind {kind!r}, which has no atoms: name a sparse model or a dictionary")
     return sheet_of_model(path.stem, load_model(name))

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rtsep.errors import ModelError, OptionError
 from rtsep.frontend.features import FrontEnd
 from rtsep.model_file import FrontEndSpec, check_array, check_stems, model_path
-from rtsep.tensor_file import read_tensors, write_tensors
+from rtsep.tensor_file import FileKind, check_fields, check_names, read_tensors, refused_as_damaged, write_tensors
 from rtsep.timbrenet.layers import Sizes, Weights, weight_shapes
 
-KIND = "timbrenet"
+KIND = FileKind("timbrenet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +47,18 @@ def load_timbrenet(name_or_path: str) -> TimbreModel:
     """The model of a shipped name or a file. Raises ModelError where it is unknown, damaged or of another format."""
     path = model_path(name_or_path)
     header, arrays = read_tensors(path, KIND)
-    try:
+    with refused_as_damaged(path):
+        check_fields("file", {*header, "weights"}, TimbreModel)
+        check_fields("sizes", header["sizes"], Sizes)
         model = TimbreModel(
             stems=tuple(header["stems"]),
             sample_rate=int(header["sample_rate"]),
             spec=FrontEndSpec.from_table(header["spec"]),
             sizes=Sizes.from_table(header["sizes"]),
             weights={name: array.astype(np.float32) for name, array in arrays.items()},
-            notes=header["notes"],
+            notes=header.get("notes", {}),
         )
         _check(model)
-    except (KeyError, TypeError, ValueError, OptionError) as error:
-        raise ModelError(f"{path} is damaged, or of another version ({error}): fetch or train it again") from error
     return model
 
 
@@ -67,7 +66,6 @@ def _check(model: TimbreModel) -> None:
     check_stems(model.stems)
     frontend = model.frontend()
     fitting = weight_shapes(model.sizes, frontend.n_bands, frontend.n_columns, len(model.stems))
-    if unlike := sorted(set(fitting) ^ set(model.weights)):
-        raise ValueError(f"weights {', '.join(unlike[:3])} are missing or unknown")
+    check_names("weights", model.weights, fitting)
     for name, shape in fitting.items():
         check_array(name, model.weights[name], shape)

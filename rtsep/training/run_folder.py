@@ -17,11 +17,11 @@ import numpy as np
 
 from rtsep.errors import ModelError, OptionError, OutputError
 from rtsep.sparse.ranks import Ranks
-from rtsep.tensor_file import Arrays, read_tensors, write_tensors
+from rtsep.tensor_file import Arrays, FileKind, read_tensors, write_tensors
 from rtsep.training.curves import curve_text
 from rtsep.training.sources import Source
 
-_KIND = "training state"
+_KIND = FileKind("training state")
 _PACKAGES = ("rtsep", "numpy", "scipy", "numba", "soundfile", "soxr", "torch")
 
 
@@ -147,7 +147,9 @@ def _read_state(path: Path) -> Arrays | None:
     try:
         return read_tensors(path, _KIND)[1]
     except ModelError as error:
-        raise ModelError(f"state {path} is damaged: training cannot go on from it; delete it to begin anew") from error
+        raise ModelError(
+            f"state {path} is damaged, or of another version: training cannot go on from it; delete it to begin anew"
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:
