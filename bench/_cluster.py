@@ -1,8 +1,8 @@
 """A discrete-event model of a job of many ranks: rank 0 reads, hands out, takes back and writes; the others compute.
 
-What rank 0 does is `rtsep.engine.schedule.run_in_order`, step by step, each step costing its measured seconds. Cores
-that ranks share are shared out evenly among those that have work; each direction of rank 0's network takes one message
-after the other.
+What rank 0 does is `rtsep.engine.schedule.run_in_order`, step by step, each step costing its measured seconds; which
+chunk is whose its own `Stock` says. Cores that ranks share are shared out evenly among those that have work; each
+direction of rank 0's network takes one message after the other.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-from rtsep.engine.mpi import HELD_BYTES, LONGEST_REST, LOOKS_A_CHUNK, SHORTEST_REST
+import numpy as np
+
+from rtsep.engine.mpi import LONGEST_REST, LOOKS_A_CHUNK, SHORTEST_REST
 from rtsep.engine.reserve import RESERVE_NAP
+from rtsep.engine.schedule import least_loaded
 from rtsep.engine.slots import SLOTS
+from rtsep.engine.stock import HELD_BYTES, LONGEST_RUN, Stock, make_plan
 from rtsep.engine.waiting import LONGEST_NAP, NAP_SHARE
+from rtsep.types import Chunk
 
 _REST = -1.0
+_NO_SAMPLES = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,8 @@ class Costs:
     """What one chunk takes of a core, in seconds, and its messages in bytes.
 
     Rank 0: `read` it from the song, `hand` it over, `collect` its stems, `write` them; `look` is for each worker and
-    round of its loop; `end` until the files are there after the last. A worker: `compute`, and `answer` with the stems.
+    round of its loop; `end` until the files are there after the last. A worker: `compute`, `past` besides where it has
+    not had the chunk before, and `answer` with the stems.
     `crowding`: how many times longer everything takes where no core is free. `idle`: the share of a core that a worker
     without work takes by asking for some; in reserve it asks more seldom.
     """
@@ -42,6 +49,7 @@ class Costs:
     end: float
     chunk_bytes: float
     stems_bytes: float
+    past: float = 0.0
     crowding: float = 1.0
     idle: float = 0.0
 
@@ -156,6 +164,7 @@ class _Worker:
         self._at_work = False
         self._idle_since = 0.0
         self._idle = 0.0 if is_own else run.costs.idle
+        self._last = -1
 
     def hand(self, index: int) -> None:
         self.load += 1
@@ -175,10 +184,12 @@ class _Worker:
     def _begin(self) -> None:
         index = self._waiting.popleft()
         costs = self._run.costs
-        self._run.clock.work(costs.compute + (0 if self.is_own else costs.answer), lambda: self._end(index))
+        seconds = costs.compute + (0.0 if index == self._last + 1 else costs.past)
+        self._last = index
+        self._run.busy_seconds += seconds
+        self._run.clock.work(seconds + (0.0 if self.is_own else costs.answer), lambda: self._end(index))
 
     def _end(self, index: int) -> None:
-        self._run.busy_seconds += self._run.costs.compute
         if self.is_own:
             self._run.arrive(self, index)
             self.go_on()
@@ -213,7 +224,8 @@ class _Run:
         n_at_work = min(job.n_ranks, round(job.cores or job.n_ranks))
         self.clock.taken = costs.idle * (n_at_work - 1 + (job.n_ranks - n_at_work) * LONGEST_NAP / RESERVE_NAP)
         self._workers = [_Worker(self, is_own=False) for _ in range(n_at_work - 1)] + [_Worker(self, is_own=True)]
-        self._window = min((SLOTS + 1) * n_at_work, max(n_at_work + 1, int(job.held_bytes / costs.stems_bytes)))
+        longest_run = 1 if job.period else LONGEST_RUN
+        self._stock = Stock(self._chunks(), make_plan(n_at_work, costs.stems_bytes, longest_run, job.held_bytes))
         self._arrived: deque[tuple[_Worker, int]] = deque()
         self._program = self._steps()
         self._is_resting = False
@@ -254,10 +266,10 @@ class _Run:
         """The seconds of each thing that rank 0 does, in their order, or _REST."""
         costs = self.costs
         finished: set[int] = set()
-        n_handed = n_given = 0
-        while n_given < self._job.n_chunks:
+        n_read = 0
+        while not self._stock.is_done:
             yield costs.look * (self._job.n_ranks - 1)
-            n_news, n_handed_before = len(self._arrived), n_handed
+            n_news, n_handed = len(self._arrived), 0
             while self._arrived:
                 worker, index = self._arrived.popleft()
                 if not worker.is_own:
@@ -266,24 +278,25 @@ class _Run:
                         worker.go_on()
                 worker.load -= 1
                 finished.add(index)
-            while self._is_there(n_handed) and n_handed - n_given < self._window and (free := self._least_loaded()):
-                yield costs.read + (0.0 if free.is_own else costs.hand)
-                free.hand(n_handed)
+            while (free := least_loaded(self._workers)) and (chunk := self._stock.next_for(free)):
+                yield costs.read * (self._stock.n_taken - n_read) + (0.0 if free.is_own else costs.hand)
+                n_read = self._stock.n_taken
+                free.hand(chunk.index)
                 n_handed += 1
-            if n_given in finished:
-                finished.remove(n_given)
+            if (index := self._stock.n_given) in finished:
+                finished.remove(index)
                 yield costs.write
-                self.chunk_seconds.append(self.clock.now - n_given * self._job.period)
-                n_given += 1
-            elif not n_news and n_handed == n_handed_before:
+                self.chunk_seconds.append(self.clock.now - index * self._job.period)
+                self._stock.count_given()
+            elif not n_news and not n_handed:
                 yield _REST
 
-    def _is_there(self, index: int) -> bool:
-        return index < self._job.n_chunks and index * self._job.period <= self.clock.now
-
-    def _least_loaded(self) -> _Worker | None:
-        free = [worker for worker in self._workers if worker.load < worker.room]
-        return min(free, key=lambda worker: worker.load, default=None)
+    def _chunks(self) -> Iterator[Chunk | None]:
+        """Each when it is time for it, None until then."""
+        for index in range(self._job.n_chunks):
+            while index * self._job.period > self.clock.now:
+                yield None
+            yield Chunk(index, _NO_SAMPLES)
 
 
 def simulate(costs: Costs, job: Job) -> Outcome:

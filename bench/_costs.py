@@ -9,13 +9,15 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import islice, pairwise
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 from _cluster import Costs
 
 from rtsep.commands.bench_scaling import write_synthetic_song
@@ -23,9 +25,11 @@ from rtsep.engine.local import compute, warm_up
 from rtsep.file_job import FileJob, Song
 from rtsep.io.audio_file import open_audio
 from rtsep.separator import load_separator
+from rtsep.stem_stream import StemStream
 from rtsep.types import Separator
 
 N_CHANNELS = 2
+N_PAST = 16  # chunks that are compared with and without their past
 T = TypeVar("T")
 
 
@@ -51,11 +55,14 @@ def measure_costs(model: str, seconds: float, slices: int | None = None) -> Cost
     warm_up(separator, N_CHANNELS)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        alone = _time_one_process(separator, write_synthetic_song(folder, seconds), folder)
+        song = write_synthetic_song(folder, seconds)
+        alone = _time_one_process(separator, song, folder)
+        past = _time_past(separator, song)
         messages = _time_messages(model, slices, folder / "messages.json")
     return Costs(
         **alone,
         **messages,
+        past=past,
         chunk_bytes=4 * N_CHANNELS * separator.shape.input_length,
         stems_bytes=4 * N_CHANNELS * len(separator.stems) * separator.shape.output_length,
     )
@@ -73,6 +80,19 @@ def _time_one_process(separator: Separator, path: Path, folder: Path) -> dict[st
                 watch.time("write", lambda result=result: song.take(result))
             watch.time("end", lambda: (song.finish(), song.commit(0.0)))
     return watch.means()
+
+
+def _time_past(separator: Separator, path: Path) -> float:
+    """How much longer a chunk takes whose past was not heard in the chunk before; the median over pairs of chunks."""
+    more = []
+    with open_audio(path) as reader:
+        stream = StemStream(separator, reader.info.sample_rate, reader.info.n_channels)
+        chunks = list(islice(stream.chunks(reader.blocks()), N_PAST))
+    for unheard, heard in pairwise(chunks):
+        separator.separate(np.zeros_like(unheard.samples))
+        some = compute(separator, unheard).compute_seconds
+        more.append(some - compute(separator, heard).compute_seconds)
+    return max(0.0, median(more))
 
 
 def _time_messages(model: str, slices: int | None, path: Path) -> dict[str, float]:

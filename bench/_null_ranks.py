@@ -49,7 +49,7 @@ def measure(worker: RemoteWorker, separator: Null) -> dict[str, float]:
     while not worker.is_settled:
         worker.listen()
     nothing = np.zeros(1, np.uint8)  # in place of the model
-    worker.call(Task(Order(solver="cd", max_channels=N_CHANNELS), nothing, separator, Pace(60.0)))
+    worker.call(Task(Order(solver="cd", max_channels=N_CHANNELS), nothing, separator, Pace(60.0), longest_run=1))
     while not worker.ready:
         worker.listen()
     samples = np.random.default_rng(0).standard_normal((separator.shape.input_length, N_CHANNELS)).astype(np.float32)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtsep.engine.schedule import Pace, least_loaded, run_in_order
+from rtsep.engine.stock import Plan, make_plan
 from rtsep.types import Chunk, ChunkResult
 
 SAMPLES = np.zeros((1, 1), np.float32)
@@ -79,14 +80,14 @@ crews = st.lists(
 )
 
 
-@given(crews, st.integers(0, 40), st.integers(1, 20))
+@given(crews, st.integers(0, 40), st.integers(1, 20), st.integers(1, 6))
 def test_results_come_once_in_order_and_within_the_window(
-    crew: list[tuple[int, list[int]]], n_chunks: int, window: int
+    crew: list[tuple[int, list[int]]], n_chunks: int, window: int, run: int
 ) -> None:
     workers = [Worker(rank, room, looks) for rank, (room, looks) in enumerate(crew)]
     taken: list[int] = []
     given_out = 0
-    for result in run_in_order(workers, chunks(n_chunks, taken), window, lambda: None):
+    for result in run_in_order(workers, chunks(n_chunks, taken), Plan(window, run), lambda: None):
         assert result.index == given_out
         given_out += 1
         assert len(taken) <= given_out + window
@@ -96,14 +97,14 @@ def test_results_come_once_in_order_and_within_the_window(
 lives = st.lists(st.integers(1, 60), max_size=6)
 
 
-@given(crews, lives, st.integers(0, 40), st.integers(1, 20))
+@given(crews, lives, st.integers(0, 40), st.integers(1, 20), st.integers(1, 6))
 def test_what_dead_workers_held_others_compute(
-    crew: list[tuple[int, list[int]]], lives: list[int], n_chunks: int, window: int
+    crew: list[tuple[int, list[int]]], lives: list[int], n_chunks: int, window: int, run: int
 ) -> None:
     workers = [Worker(rank, room, looks) for rank, (room, looks) in enumerate(crew)]
     mortals = [Mortal(-1 - rank, 2, [3], life) for rank, life in enumerate(lives)]
     taken: list[int] = []
-    results = list(run_in_order([*mortals, *workers], chunks(n_chunks, taken), window, lambda: None))
+    results = list(run_in_order([*mortals, *workers], chunks(n_chunks, taken), Plan(window, run), lambda: None))
     assert [result.index for result in results] == list(range(n_chunks))
     assert taken == list(range(n_chunks))
 
@@ -112,7 +113,7 @@ def test_a_source_may_have_nothing_for_now() -> None:
     """Two chunks, each after three times nothing: the worker is looked at in between."""
     source = [None, None, None, Chunk(0, SAMPLES), None, None, None, Chunk(1, SAMPLES)]
     rests = []
-    results = list(run_in_order([Worker(0, 1, [1])], iter(source), 9, lambda: rests.append(None)))
+    results = list(run_in_order([Worker(0, 1, [1])], iter(source), Plan(9, 1), lambda: rests.append(None)))
     assert [result.index for result in results] == [0, 1]
     assert len(rests) == 5  # not where a result came in
 
@@ -140,10 +141,34 @@ def test_a_chunk_goes_to_the_least_loaded_and_the_first_of_equals() -> None:
     assert least_loaded(workers) is None
 
 
-def test_a_worker_twice_as_fast_gets_twice_as_much() -> None:
+@pytest.mark.parametrize("run", [1, 4])
+def test_a_worker_twice_as_fast_gets_twice_as_much(run: int) -> None:
     workers = [Worker(0, 2, [10]), Worker(1, 2, [5])]
-    ranks = [result.rank for result in run_in_order(workers, chunks(300, []), 10, lambda: None)]
+    ranks = [result.rank for result in run_in_order(workers, chunks(300, []), Plan(12, run), lambda: None)]
     assert ranks.count(1) == pytest.approx(2 * ranks.count(0), rel=0.05)
+
+
+def test_workers_alike_get_runs_and_share_the_rest() -> None:
+    workers = [Worker(0, 2, [10]), Worker(1, 2, [10])]
+    ranks = [result.rank for result in run_in_order(workers, chunks(21, []), Plan(12, 4), lambda: None)]
+    assert ranks[:16] == 2 * ([0] * 4 + [1] * 4)
+    assert sorted(ranks[16:].count(rank) for rank in (0, 1)) == [2, 3]
+
+
+def test_a_run_whose_worker_is_stuck_is_begun_anew_by_the_others() -> None:
+    """The two chunks that it holds stay with it; the last of its run is not left to it."""
+    taken: list[int] = []
+    workers = [Worker(0, 2, [1000]), Worker(1, 2, [1])]
+    ranks = [result.rank for result in run_in_order(workers, chunks(12, taken), Plan(12, 4), lambda: None)]
+    assert ranks == [0, 0] + [1] * 10
+
+
+def test_runs_are_as_long_as_memory_allows() -> None:
+    assert make_plan(2, 2 << 20, longest_run=4) == Plan(window=12, run=4)
+    assert make_plan(8, 2 << 20, longest_run=4) == Plan(window=32, run=3)
+    assert make_plan(2, 16 << 20, longest_run=4) == Plan(window=4, run=1)
+    assert make_plan(64, 2 << 20, longest_run=4) == Plan(window=65, run=1)
+    assert make_plan(3, 2 << 20, longest_run=1) == Plan(window=9, run=1)
 
 
 def test_one_stuck_worker_stops_the_source_at_the_window() -> None:
@@ -161,13 +186,13 @@ def test_one_stuck_worker_stops_the_source_at_the_window() -> None:
 
     workers = [Worker(0, 2, [10**9]), Worker(1, 2, [1])]
     with pytest.raises(Patience):
-        list(run_in_order(workers, chunks(100, taken), 7, rest))
+        list(run_in_order(workers, chunks(100, taken), Plan(7, 1), rest))
     assert len(taken) == 7
 
 
 def test_rest_is_called_only_when_there_is_nothing_to_do() -> None:
     rests = []
-    list(run_in_order([Worker(0, 1, [4])], chunks(10, []), 3, lambda: rests.append(None)))
+    list(run_in_order([Worker(0, 1, [4])], chunks(10, []), Plan(3, 1), lambda: rests.append(None)))
     # Each chunk takes four looks: three of them find nothing.
     assert len(rests) == 30
 
@@ -178,4 +203,4 @@ def test_an_error_of_the_source_comes_through_after_what_was_ready_before_it() -
         raise ValueError("damaged")
 
     with pytest.raises(ValueError, match="damaged"):
-        list(run_in_order([Worker(0, 1, [1])], source(), 4, lambda: None))
+        list(run_in_order([Worker(0, 1, [1])], source(), Plan(4, 1), lambda: None))

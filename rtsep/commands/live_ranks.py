@@ -51,7 +51,7 @@ def _lead(play: Callable[[StartEngine], int], slices: int, crew: Crew) -> int:
         n_channels = job.plan.n_channels
         warm_up(separator, n_channels)  # so that the others find all compiled
         model = model_path(job.model).read_bytes()
-        engine = crew.start(Order("cd", n_channels, slices), model, separator, _STALL_SECONDS)
+        engine = crew.start(Order("cd", n_channels, slices), model, separator, _STALL_SECONDS, longest_run=1)
         return engine, _telling(engine, show, tell)
 
     with crew:

@@ -29,6 +29,7 @@ from rtsep.engine.process import (
 )
 from rtsep.engine.remote import RankFailed, RemoteWorker, Task
 from rtsep.engine.schedule import Pace
+from rtsep.engine.stock import LONGEST_RUN
 from rtsep.engine.waiting import barrier, nap
 from rtsep.engine.worker import Load, Order, follow
 from rtsep.errors import RtsepError
@@ -83,17 +84,22 @@ class Crew:
             worker.tell({"word": "prepare"})
 
     def start(
-        self, order: Order, model: bytes, separator: Separator, stall_seconds: float = STALL_SECONDS
+        self,
+        order: Order,
+        model: bytes,
+        separator: Separator,
+        stall_seconds: float = STALL_SECONDS,
+        longest_run: int = LONGEST_RUN,
     ) -> MpiEngine:
         """Have as many others as the cores take load and warm up what rank 0 has loaded and compiled, from the bytes of
-        its model file.
+        its model file. Each gets up to `longest_run` chunks in a row.
 
         Returns when they are ready, but after 10 s, or four times as long as rank 0 took, in any case: who is late
         joins later, and takes cores from those at work until then.
         """
         for worker in (*self._remote, *self._remote):  # MPI may see at the second look only what has come
             worker.listen()
-        task = Task(order, np.frombuffer(model, np.uint8), separator, Pace(stall_seconds))
+        task = Task(order, np.frombuffer(model, np.uint8), separator, Pace(stall_seconds), longest_run)
         self._engine = MpiEngine(self._remote, task)
         self._engine.await_ready(max(_READY_SECONDS, _READY_SHARE * seconds_since_start()))
         return self._engine

@@ -17,10 +17,10 @@ from rtsep.engine.remote import RemoteWorker, Task
 from rtsep.engine.reserve import call_up
 from rtsep.engine.schedule import Worker, run_in_order
 from rtsep.engine.slots import SLOTS
+from rtsep.engine.stock import Plan, make_plan
 from rtsep.engine.waiting import check_launcher, nap
 from rtsep.types import Chunk, ChunkResult, Separator
 
-HELD_BYTES = 32 << 20
 LOOKS_A_CHUNK = 8  # at a worker, which has its next chunk already while it is not looked at
 SHORTEST_REST, LONGEST_REST = 0.002, 0.01
 
@@ -67,7 +67,7 @@ class MpiEngine:
 
     Chunks may differ in channels, up to the order's most. A rank that dies is left out; one that is slower than the
     pace allows is routed around until it answers; another is called up in its place. Memory: two slots for each that
-    is called, the chunks that are out, and at most 32 MiB of results that wait for their turn.
+    is called, the chunks that are out, and at most 64 MiB of results that wait for their turn.
     """
 
     def __init__(self, remote: Sequence[RemoteWorker], task: Task) -> None:
@@ -93,15 +93,14 @@ class MpiEngine:
 
         None in place of a chunk means that there is none yet. Raises RtsepError and RankFailed where another rank does.
         """
-        return run_in_order(self._workers, chunks, self._window, self._rest)
+        return run_in_order(self._workers, chunks, self._plan, self._rest)
 
     @property
-    def _window(self) -> int:
-        """Chunks that may be out or wait for their turn: more than there are ranks, or as many as are held."""
+    def _plan(self) -> Plan:
         separator = self._task.separator
         result_bytes = 4 * len(separator.stems) * separator.shape.output_length * self._task.order.max_channels
         n_called = 1 + sum(worker.called for worker in self._remote)
-        return min((SLOTS + 1) * n_called, max(n_called + 1, HELD_BYTES // result_bytes))
+        return make_plan(n_called, result_bytes, self._task.longest_run)
 
     @property
     def fates(self) -> dict[int, str]:

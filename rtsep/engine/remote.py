@@ -36,12 +36,16 @@ class RankFailed(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """What ranks are called up for: the order, the bytes of the model file, what that is here, and the pace of all."""
+    """What ranks are called up for: the order, the bytes of the model file, what that is here, and the pace of all.
+
+    A rank gets up to `longest_run` chunks in a row.
+    """
 
     order: Order
     model: Bytes
     separator: Separator
     pace: Pace
+    longest_run: int
 
 
 class RemoteWorker:

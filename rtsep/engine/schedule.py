@@ -10,13 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
-
+from rtsep.engine.stock import Plan, Stock
 from rtsep.types import Chunk, ChunkResult
 
 _TOO_LONG_IN_MEDIANS = 20
 _REMEMBERED = 65
-_END = Chunk(-1, np.zeros((0, 0), np.float32))
 
 
 class Worker(Protocol):
@@ -70,43 +68,31 @@ def least_loaded(workers: Sequence[Worker]) -> Worker | None:
 
 
 def run_in_order(
-    workers: Sequence[Worker], chunks: Iterable[Chunk | None], window: int, rest: Callable[[], None]
+    workers: Sequence[Worker], chunks: Iterable[Chunk | None], plan: Plan, rest: Callable[[], None]
 ) -> Iterator[ChunkResult]:
     """The results of `chunks`, numbered from 0, in their order, whoever finishes first.
 
-    A chunk is taken from `chunks` only when a worker has room for it and fewer than `window` chunks lie between it
-    and the next result to be given out: one slow worker makes the others wait rather than memory grow. None in
-    place of a chunk means that there is none yet. A chunk is kept until its result is there; one that a worker gives
-    up goes to another worker before any new one. `rest` is called whenever there was nothing to do.
+    A chunk is taken from `chunks` only when a worker has room for it, or for a later one, and the plan's window allows:
+    one slow worker makes the others wait rather than memory grow. None in place of a chunk means that there is none
+    yet. A chunk is kept until its result is there; one that a worker gives up goes to another worker before any new
+    one. `rest` is called whenever there was nothing to do.
     """
-    source = iter(chunks)
-    exhausted = False
-    kept: dict[int, Chunk] = {}
-    due: deque[int] = deque()
+    stock = Stock(chunks, plan)
     finished: dict[int, ChunkResult] = {}
-    n_taken = n_given = 0
     while True:
         news = [result for worker in workers if (result := worker.collect()) is not None]
         for result in news:
             finished[result.index] = result
-            del kept[result.index]
-        due.extend(index for worker in workers for index in worker.give_up())
+            stock.drop(result.index)
+        stock.take_back([index for worker in workers for index in worker.give_up()])
         n_handed = 0
-        while (due or (not exhausted and n_taken - n_given < window)) and (worker := least_loaded(workers)):
-            if not due:
-                chunk = next(source, _END)
-                exhausted = chunk is _END
-                if chunk is None or chunk is _END:
-                    break
-                kept[chunk.index] = chunk
-                due.append(chunk.index)
-                n_taken += 1
-            worker.hand(kept[due.popleft()])
+        while (worker := least_loaded(workers)) and (chunk := stock.next_for(worker)):
+            worker.hand(chunk)
             n_handed += 1
-        if (result := finished.pop(n_given, None)) is not None:
-            n_given += 1
+        if (result := finished.pop(stock.n_given, None)) is not None:
+            stock.count_given()
             yield result
-        elif exhausted and n_given == n_taken:
+        elif stock.is_done:
             return
         elif not news and not n_handed:
             rest()
