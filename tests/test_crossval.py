@@ -14,7 +14,7 @@ from demo_song import FOLDER, RATE
 from rtsep.errors import OptionError
 from rtsep.evaluation.songs import Song, find_songs, read_song
 from rtsep.model_file import load_model
-from rtsep.training.fit_sparse import fit_sparse
+from rtsep.training.fit_sparse import FitJob, fit_sparse
 from rtsep.training.recipe import read_recipe
 
 RECIPES = FOLDER / "recipes"
@@ -151,7 +151,7 @@ def test_shared_training_makes_the_models_of_training_alone(bench: dict[str, Mod
     crossval.train(jobs, halves)
     for job in jobs:
         assert job.recipe.held_out == ("first_half",)
-        alone, kept = fit_sparse(job.recipe, halves, 1, lambda *_: None), load_model(str(job.model))
+        alone, kept = fit_sparse(FitJob(job.recipe, halves, 1, lambda *_: None)), load_model(str(job.model))
         assert kept.notes["recipe"] == job.recipe.text
         assert kept.mask_exponent == job.recipe.mask_exponent
         for name in ("atoms", "whitening", "decoder"):

@@ -10,7 +10,7 @@ import soundfile
 
 import rtsep
 from rtsep.separator import SparseSeparator
-from rtsep.training.fit_sparse import fit_sparse
+from rtsep.training.fit_sparse import FitJob, fit_sparse
 from rtsep.training.recipe import read_recipe
 from rtsep.types import STEMS
 
@@ -25,7 +25,7 @@ def separator(tmp_path_factory):
         soundfile.write(folder / "songs" / "First" / f"{stem}.flac", samples, 44100)
     small = {"datasets": (), "held_out": (), "mixtures": 6, "atoms": 64, "dictionary_patches": 1000}
     recipe = replace(read_recipe(RECIPE), **small)
-    return SparseSeparator(fit_sparse(recipe, folder, 1, lambda *_: None))
+    return SparseSeparator(fit_sparse(FitJob(recipe, folder, 1, lambda *_: None)))
 
 
 def test_it_hears_less_than_12_ms_of_the_future(separator):

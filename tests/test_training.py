@@ -24,7 +24,7 @@ from rtsep.training.datasets import SoloFolder, SongFolder
 from rtsep.training.examples import draw_examples, mixture_patches
 from rtsep.training.fit_decoder import check_dictionary
 from rtsep.training.fit_dictionary import fit_dictionary
-from rtsep.training.fit_sparse import fit_sparse
+from rtsep.training.fit_sparse import FitJob, fit_sparse
 from rtsep.training.recipe import read_recipe
 from rtsep.training.sources import read_clip
 from rtsep.types import STEMS
@@ -72,8 +72,8 @@ def data(tmp_path_factory):
 def test_same_recipe_same_model_on_one_process_or_two(data):
     recipe = read_recipe(data / "recipe.toml")
     stages = []
-    one = fit_sparse(recipe, data, 1, lambda stage, share, words: stages.append((stage, share)))
-    two = fit_sparse(recipe, data, 2, lambda *_: None)
+    one = fit_sparse(FitJob(recipe, data, 1, lambda stage, share, words: stages.append((stage, share))))
+    two = fit_sparse(FitJob(recipe, data, 2, lambda *_: None))
     assert np.array_equal(one.atoms, two.atoms)
     assert np.array_equal(one.decoder, two.decoder)
     assert list(dict.fromkeys(stage for stage, _ in stages)) == ["mixtures", "dictionary", "decoder"]
@@ -84,7 +84,7 @@ def test_same_recipe_same_model_on_one_process_or_two(data):
 @pytest.mark.parametrize("decoder_epochs", [0, 60])
 def test_a_model_trained_on_one_half_of_a_song_separates_the_other(data, decoder_epochs):
     recipe = replace(read_recipe(data / "recipe.toml"), decoder_epochs=decoder_epochs)
-    model = fit_sparse(recipe, data, 2, lambda *_: None)
+    model = fit_sparse(FitJob(recipe, data, 2, lambda *_: None))
     assert ("held_out_loss" in model.notes) == bool(decoder_epochs)
     separator = SparseSeparator(model, slices=64)
     n = separator.shape.input_length
@@ -107,7 +107,7 @@ def test_a_dictionarys_run_goes_on_to_a_model_and_needs_no_matplotlib(data, tmp_
     assert train_sparse(TrainOptions(data / "recipe.toml", data, tmp_path / "model.safetensors", run)) == 0
     assert "dictionary: " not in capsys.readouterr().err
     assert not (run / "curves.png").exists()
-    without = fit_sparse(read_recipe(data / "recipe.toml"), data, 1, lambda *_: None)
+    without = fit_sparse(FitJob(read_recipe(data / "recipe.toml"), data, 1, lambda *_: None))
     save_model(without, tmp_path / "without.safetensors")
     assert (tmp_path / "without.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
 
@@ -184,7 +184,7 @@ def test_a_recording_that_is_cut_off_is_one_clear_line(data, tmp_path, processes
     (folder / "bass.flac").write_bytes(whole[: len(whole) // 10])
     recipe = replace(read_recipe(data / "recipe.toml"), held_out=(), mixtures=4)
     with pytest.raises(AudioError, match=r"bass\.flac cannot be read from \d\.\d s on \(") as caught:
-        fit_sparse(recipe, tmp_path, processes, lambda *_: None)
+        fit_sparse(FitJob(recipe, tmp_path, processes, lambda *_: None))
     assert_one_line(caught.value, "recordings must be whole", "take it out of the folder")
     (folder / "bass.flac").unlink()
     source = SongFolder("songs").sources(data)[0]

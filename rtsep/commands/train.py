@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rtsep.commands.console import guarded, warn
 from rtsep.commands.stages import show_stages
@@ -16,9 +17,11 @@ from rtsep.errors import OptionError, OutputError
 from rtsep.model_file import SparseModel, save_model
 from rtsep.sparse.ranks import ONE_RANK, Ranks
 from rtsep.training.curves import draw_curves
-from rtsep.training.fit_sparse import fit_decoder_on, fit_dictionary_alone, fit_sparse
+from rtsep.training.fit_sparse import FitJob, fit_decoder_on, fit_dictionary_alone, fit_sparse
 from rtsep.training.recipe import SparseRecipe, read_recipe
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper, RunFolder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,40 +36,32 @@ class TrainOptions:
 
 def train_sparse(options: TrainOptions) -> int:
     """Learn a dictionary and its decoder: a whole model. Raises RtsepError, as all three do."""
-
-    def task(ranks: Ranks) -> int:
-        recipe = ranks.together(lambda: _checked(options))
-        with show_stages() as progress:
-            model = fit_sparse(recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks))
-        return _conclude(ranks, options.run, lambda: _save_model(model, options.out))
-
-    return _on_all_ranks(task)
+    return _train(options, fit_sparse, _save_model)
 
 
 def train_dictionary(options: TrainOptions) -> int:
     """Learn a dictionary alone."""
-
-    def task(ranks: Ranks) -> int:
-        recipe = ranks.together(lambda: _checked(options))
-        with show_stages() as progress:
-            learned = fit_dictionary_alone(
-                recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks)
-            )
-        return _conclude(ranks, options.run, lambda: _save_dictionary(learned, options.out))
-
-    return _on_all_ranks(task)
+    return _train(options, fit_dictionary_alone, _save_dictionary)
 
 
 def train_decoder(options: TrainOptions, dictionary: Path) -> int:
     """Make a model of a dictionary that was learned before."""
 
+    def fit(job: FitJob) -> SparseModel:
+        return fit_decoder_on(job.ranks.together(lambda: load_dictionary(dictionary)), job)
+
+    return _train(options, fit, _save_model)
+
+
+def _train(options: TrainOptions, fit: Callable[[FitJob], T], save: Callable[[T, Path], None]) -> int:
+    """What `fit` makes of the recipe on all ranks, saved by the first of them; returns the exit code."""
+
     def task(ranks: Ranks) -> int:
-        recipe, learned = ranks.together(lambda: (_checked(options), load_dictionary(dictionary)))
+        recipe = ranks.together(lambda: _checked(options))
         with show_stages() as progress:
-            model = fit_decoder_on(
-                learned, recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks)
-            )
-        return _conclude(ranks, options.run, lambda: _save_model(model, options.out))
+            job = FitJob(recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks))
+            fitted = fit(job)
+        return _conclude(ranks, options.run, lambda: save(fitted, options.out))
 
     return _on_all_ranks(task)
 

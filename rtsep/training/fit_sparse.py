@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,50 +19,40 @@ from rtsep.training.run_folder import NOTHING_KEPT, Keeper
 from rtsep.types import F32
 
 
-def fit_sparse(
-    recipe: SparseRecipe,
-    data: Path,
-    processes: int,
-    progress: Progress,
-    ranks: Ranks = ONE_RANK,
-    keeper: Keeper = NOTHING_KEPT,
-) -> SparseModel:
-    """The model of a recipe, from the recordings below the folder `data`: the same one for any number of ranks.
+@dataclass(frozen=True)
+class FitJob:
+    """What is fitted and how: a recipe, on the recordings below the folder `data`.
 
-    `processes` draw mixtures on each rank. Goes on from what `keeper` has, as the others do, once the mixtures are
+    `processes` draw mixtures on each rank. What `keeper` has of the job's stages is gone on from, once the mixtures are
     drawn again.
     """
-    examples, shard = _draw(mixture_examples, recipe, data, processes, progress, ranks, keeper)
-    learned = fit_dictionary(recipe, examples.patches, shard, progress, keeper)
-    return fit_decoder(recipe, learned, examples, shard, progress, keeper)
+
+    recipe: SparseRecipe
+    data: Path
+    processes: int
+    progress: Progress
+    ranks: Ranks = ONE_RANK
+    keeper: Keeper = NOTHING_KEPT
 
 
-def fit_dictionary_alone(
-    recipe: SparseRecipe,
-    data: Path,
-    processes: int,
-    progress: Progress,
-    ranks: Ranks = ONE_RANK,
-    keeper: Keeper = NOTHING_KEPT,
-) -> LearnedDictionary:
+def fit_sparse(job: FitJob) -> SparseModel:
+    """The model of a recipe: the same one for any number of ranks. Raises RtsepError, as all three do."""
+    examples, shard = _draw(mixture_examples, job)
+    learned = fit_dictionary(job.recipe, examples.patches, shard, job.progress, job.keeper)
+    return fit_decoder(job.recipe, learned, examples, shard, job.progress, job.keeper)
+
+
+def fit_dictionary_alone(job: FitJob) -> LearnedDictionary:
     """The dictionary of a recipe, the same one that `fit_sparse` would build on."""
-    examples, shard = _draw(mixture_patches, recipe, data, processes, progress, ranks, keeper)
-    return fit_dictionary(recipe, examples.patches, shard, progress, keeper)
+    examples, shard = _draw(mixture_patches, job)
+    return fit_dictionary(job.recipe, examples.patches, shard, job.progress, job.keeper)
 
 
-def fit_decoder_on(
-    learned: LearnedDictionary,
-    recipe: SparseRecipe,
-    data: Path,
-    processes: int,
-    progress: Progress,
-    ranks: Ranks = ONE_RANK,
-    keeper: Keeper = NOTHING_KEPT,
-) -> SparseModel:
+def fit_decoder_on(learned: LearnedDictionary, job: FitJob) -> SparseModel:
     """The model of a recipe on a dictionary that was learned before. Raises OptionError where they do not agree."""
-    check_dictionary(recipe, learned)
-    examples, shard = _draw(mixture_examples, recipe, data, processes, progress, ranks, keeper)
-    return fit_decoder(recipe, learned, examples, shard, progress, keeper)
+    check_dictionary(job.recipe, learned)
+    examples, shard = _draw(mixture_examples, job)
+    return fit_decoder(job.recipe, learned, examples, shard, job.progress, job.keeper)
 
 
 def cut_by(recipe: SparseRecipe, cut: Callable[..., Examples]) -> Callable[[F32], Examples]:
@@ -75,26 +66,18 @@ def cut_by(recipe: SparseRecipe, cut: Callable[..., Examples]) -> Callable[[F32]
     )
 
 
-def _draw(
-    cut: Callable[..., Examples],
-    recipe: SparseRecipe,
-    data: Path,
-    processes: int,
-    progress: Progress,
-    ranks: Ranks,
-    keeper: Keeper,
-) -> tuple[Examples, Shard]:
+def _draw(cut: Callable[..., Examples], job: FitJob) -> tuple[Examples, Shard]:
     """The examples of the recipe's mixtures; a rank that is done shows as such, though others may still be drawing."""
+    recipe, ranks = job.recipe, job.ranks
 
     def begin() -> Mixer:
-        sources = recipe.sources(data)
-        keeper.begin(recipe, sources)
+        sources = recipe.sources(job.data)
+        job.keeper.begin(recipe, sources)
         return Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
-
-    mixer = ranks.together(begin)
 
     def report(done: int) -> None:
         drawn = min(done * ranks.size, recipe.mixtures)
-        progress("mixtures", drawn / recipe.mixtures, f"{drawn} of {recipe.mixtures}")
+        job.progress("mixtures", drawn / recipe.mixtures, f"{drawn} of {recipe.mixtures}")
 
-    return draw_examples(cut_by(recipe, cut), mixer, recipe.mixtures, processes, ranks, report)
+    mixer = ranks.together(begin)
+    return draw_examples(cut_by(recipe, cut), mixer, recipe.mixtures, job.processes, ranks, report)
