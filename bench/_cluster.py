@@ -301,8 +301,23 @@ class _Run:
 
 def simulate(costs: Costs, job: Job) -> Outcome:
     """Run the job; the seconds of a chunk are counted from its coming to the end of its writing."""
+    if job.n_ranks == 1:
+        return _alone(costs, job)
     run = _Run(costs, job)
     run.run()
     seconds = run.clock.now + costs.end
     idle = 1 - run.busy_seconds / (job.n_ranks * seconds)
     return Outcome(seconds, run.main_seconds / seconds, idle, run.chunk_seconds)
+
+
+def _alone(costs: Costs, job: Job) -> Outcome:
+    """One process does one thing after the other."""
+    now, own = 0.0, costs.read + costs.compute + costs.write
+    chunk_seconds = []
+    for index in range(job.n_chunks):
+        came = index * job.period
+        now = max(now, came) + own
+        chunk_seconds.append(now - came)
+    seconds = now + costs.end
+    share = job.n_chunks * costs.compute / seconds
+    return Outcome(seconds, 1 - share, 1 - share, chunk_seconds)

@@ -59,7 +59,7 @@ def main() -> None:
         rows = measure(ScalingOptions(first, RANKS, seconds=SECONDS, repeats=options.repeats))
         rows += measure(ScalingOptions(others, FEWER_RANKS, seconds=FEWER_SECONDS, repeats=options.repeats))
     if options.page and not options.before:
-        crowds = [compare_with_strangers(model, SECONDS if model in first else FEWER_SECONDS) for model in models]
+        crowds = [compare_with_strangers(model) for model in models]
         costs = costs_of(first, SECONDS, crowds) | costs_of(others, FEWER_SECONDS, crowds) | live_costs()
     publish(__doc__, rows, options.json, crowds=crowds, costs={name: asdict(cost) for name, cost in costs.items()})
     if options.plot:
@@ -68,7 +68,7 @@ def main() -> None:
         options.page.write_text(page_of(rows, crowds, costs), encoding="utf-8")
 
 
-def compare_with_strangers(model: str, seconds: float) -> Row:
+def compare_with_strangers(model: str) -> Row:
     """Efficiencies on all cores: of ranks, and of as many runs of one process that have nothing to do with each other.
 
     Both over one such run by itself, in turns; medians over turns. Strangers share nothing but the machine: ranks
@@ -80,7 +80,7 @@ def compare_with_strangers(model: str, seconds: float) -> Row:
         folders = [Path(name) / str(k) for k in range(n_cores)]
         for folder in folders:
             folder.mkdir()
-        song = write_synthetic_song(folders[0], seconds)
+        song = write_synthetic_song(folders[0], FEWER_SECONDS)
 
         def rtf(folder: Path, n_ranks: int = 1) -> float:
             return float(run_once(model, song, n_ranks, "mpirun", folder)["rtf_without_startup"])

@@ -35,8 +35,11 @@ def main() -> None:
     parser.add_argument(
         "--latency", nargs="+", default=tuple(SECONDS), choices=SECONDS, help="the modes, all by default"
     )
+    parser.add_argument("--seconds", type=float, help="of the first mode, in place of its own")
     options = parser.parse_args()
     modes = {mode: SECONDS[mode] for mode in options.latency}
+    if options.seconds:
+        modes[options.latency[0]] = options.seconds
     if options.quick:
         modes = {options.latency[0]: QUICK_SECONDS}
     rows: list[Row] = []

@@ -25,9 +25,21 @@ def costs(cluster: ModuleType, **others: float):
     return cluster.Costs(**{"compute": 0.1, **nothing, "chunk_bytes": 1e6, "stems_bytes": 4e5, **others})
 
 
-def test_one_rank_reads_and_writes_while_its_thread_computes(cluster: ModuleType) -> None:
+def test_one_process_does_one_thing_after_the_other(cluster: ModuleType) -> None:
     alone = cluster.simulate(costs(cluster, read=0.01, write=0.02, end=0.5), cluster.Job(1, 20))
-    assert alone.seconds == pytest.approx(0.01 + 20 * 0.1 + 0.02 + 0.5, abs=0.005)
+    assert alone.seconds == pytest.approx(20 * 0.13 + 0.5)
+    assert alone.idle_share == pytest.approx(1 - 20 * 0.1 / alone.seconds)
+
+
+def test_of_two_ranks_the_first_reads_and_writes_while_its_thread_computes(cluster: ModuleType) -> None:
+    pair = cluster.simulate(costs(cluster, read=0.01, write=0.02, end=0.5), cluster.Job(2, 40))
+    assert pair.seconds == pytest.approx(20 * 0.1 + 0.5, abs=0.15)
+
+
+def test_whose_past_was_not_heard_takes_longer_once_in_a_run(cluster: ModuleType) -> None:
+    job = cluster.Job(2, 80, held_bytes=1e12)
+    heard, unheard = (cluster.simulate(costs(cluster, past=past), job).seconds for past in (0.0, 0.04))
+    assert unheard - heard == pytest.approx(80 / 2 / 4 * 0.04, rel=0.1)
 
 
 @pytest.mark.parametrize("n_ranks", [2, 5, 20])

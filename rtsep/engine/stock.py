@@ -43,7 +43,8 @@ class Stock:
     """Chunks, numbered from 0, from their source until their results are there.
 
     A run belongs to the worker that got its first chunk, as long as that can take any. A worker for which there is
-    neither a chunk of its own nor a run to begin takes the last of another's, but only if it has nothing else to do.
+    neither a chunk of its own nor a run to begin takes the last of another's, if it has nothing else to do or there
+    will be no more.
     """
 
     def __init__(self, chunks: Iterable[Chunk | None], plan: Plan) -> None:
@@ -65,7 +66,7 @@ class Stock:
         index = self._first_for(worker)
         while index is None and self._take():
             index = self._first_for(worker)
-        if index is None and self._due and not worker.load:
+        if index is None and self._due and (self._exhausted or not worker.load):
             index = self._due[-1]
         if index is None:
             return None
