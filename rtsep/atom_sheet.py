@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dictionary_file import LearnedDictionary
-from rtsep.errors import OptionError, OutputError
+from rtsep.errors import OptionError
 from rtsep.model_file import FrontEndSpec, SparseModel
+from rtsep.new_file import new_file
 from rtsep.types import F32
 
 if TYPE_CHECKING:
@@ -109,13 +109,8 @@ def draw_sheet(sheet: AtomSheet, path: Path) -> None:
     axes = figure.add_axes((_LEFT / full_width, _BELOW / full_height, width / full_width, height / full_height))
     axes.imshow(pixels, interpolation="nearest", aspect="auto", extent=(0, width, height, 0))
     _label(axes, sheet, range(0, height, row_height))
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with new_file(path) as scratch:
         figure.savefig(scratch, format="png")
-        scratch.replace(path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise OutputError(f"picture {path} cannot be written ({error.strerror}); choose another place") from error
 
 
 def _label(axes: Axes, sheet: AtomSheet, tops: range) -> None:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rtsep.engine.process import RankRecord
 from rtsep.errors import OutputError
 from rtsep.file_job import FileRun
+from rtsep.new_file import new_file
 
 MB = 1e6
 
@@ -122,13 +123,8 @@ def check_report_path(path: Path) -> None:
 
 def write_json(report: Any, path: Path) -> None:
     """Write plain data as JSON, whole or not at all; null for what is not finite. Raises OutputError."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with new_file(path) as scratch:
         scratch.write_text(json.dumps(_json_value(report), indent=1, allow_nan=False) + "\n")
-        scratch.replace(path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise OutputError(f"report {path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def tables(report: RunReport) -> list[Table]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.errors import ModelError, OptionError, OutputError
+from rtsep.errors import ModelError, OptionError
+from rtsep.new_file import new_file
 
 _FIRST_FORMAT = 1  # of every kind, and of a file that does not say
 
@@ -39,16 +39,12 @@ def write_tensors(path: Path, kind: FileKind, header: Mapping[str, Any], arrays:
 
     text = json.dumps({"format": kind.format, "kind": kind.name, **header})
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(contiguous, scratch, {"rtsep": text})
+    with new_file(path) as scratch:
+        try:
+            save_file(contiguous, scratch, {"rtsep": text})
+        except SafetensorError as error:  # what else it has come to is said by no type
+            raise OSError(str(error)) from error
         scratch.chmod(0o644)  # safetensors makes it readable for its owner alone
-        scratch.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path} cannot be written ({error}); make room, or choose another place") from error
-    finally:  # also after an interruption
-        with suppress(OSError):
-            scratch.unlink()
 
 
 def read_tensors(path: Path, kind: FileKind) -> tuple[Header, Arrays]:

@@ -104,6 +104,6 @@ def test_a_file_is_written_whole_or_not_at_all(learned: LearnedDictionary) -> No
         assert os.listdir(folder) == ["d.safetensors"]
         assert path.read_bytes() == before
         (folder / "taken").mkdir()
-        with pytest.raises(OutputError, match="taken cannot be written"):
+        with pytest.raises(OutputError, match="taken: cannot be written"):
             write_tensors(folder / "taken", KIND, {}, {"atoms": learned.atoms})
         assert sorted(os.listdir(folder)) == ["d.safetensors", "taken"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.errors import OutputError
 from rtsep.evaluation.experiment import IDEAL, MIXTURE, Method, SongScores
 from rtsep.evaluation.summary import score_matrix
+from rtsep.new_file import new_file
 
 F64 = NDArray[np.float64]
 _COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
@@ -74,7 +74,5 @@ def _boxes(groups: Sequence[str], models: dict[str, F64], bounds: dict[str, F64]
 
 
 def _save(figure: Any, path: Path) -> None:
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise OutputError(f"figure {path}: cannot be written ({error.strerror}); choose another folder") from error
+    with new_file(path) as scratch:
+        figure.savefig(scratch, format="png", dpi=120)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from rtsep.errors import OptionError, OutputError
+from rtsep.errors import OptionError
+from rtsep.new_file import new_file
 from rtsep.sparse.ranks import F64
 
 COLUMNS = {
@@ -58,13 +57,5 @@ def draw_curves(folder: Path) -> None:
         axes.set(xlabel=f"{stage}: {x}", yscale="log" if stage == "decoder" else "linear")
         axes.grid(alpha=0.3)
         axes.legend()
-    path = folder / "curves.png"
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with new_file(folder / "curves.png") as scratch:
         figure.savefig(scratch, format="png", dpi=120)
-        scratch.replace(path)
-    except OSError as error:
-        raise OutputError(f"picture {path} cannot be written ({error.strerror}); choose another place") from error
-    finally:  # also after an interruption
-        with suppress(OSError):
-            scratch.unlink()

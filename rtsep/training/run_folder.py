@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rtsep.errors import ModelError, OptionError, OutputError
+from rtsep.errors import ModelError, OptionError
+from rtsep.new_file import new_file
 from rtsep.sparse.ranks import Ranks
 from rtsep.tensor_file import Arrays, FileKind, read_tensors, write_tensors
 from rtsep.training.curves import curve_text
@@ -154,13 +153,6 @@ def _read_state(path: Path) -> Arrays | None:
 
 def _write(path: Path, text: str) -> None:
     """Write a file, whole or not at all, and its folder where there is none. Raises OutputError."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with new_file(path) as scratch:
         path.parent.mkdir(exist_ok=True)
         scratch.write_text(text)
-        scratch.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); make room, or choose another place") from error
-    finally:  # also after an interruption
-        with suppress(OSError):
-            scratch.unlink()
