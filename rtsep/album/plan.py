@@ -9,11 +9,9 @@ from pathlib import Path
 from rtsep.errors import AudioError, OptionError, OutputError, RtsepError
 from rtsep.file_job import FileJob, chosen_stems
 from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
-from rtsep.io.folders import files_below
+from rtsep.io.folders import sounds_below
 from rtsep.io.names import printable
 from rtsep.io.whole import is_whole_stem
-
-SONG_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"})
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,13 @@ class PlannedSong:
 
 
 def album_jobs(album: FileJob) -> list[FileJob]:
-    """A job like `album` for each song of `files_below` its folder, in the order of their paths.
+    """A job like `album` for each song of `sounds_below` its folder, in the order of their paths.
 
     `out`, if given, gets the same folders below it. Folders of stems are left out. Raises AudioError where there is no
     song.
     """
     folder = album.song
-    songs = [path for path in files_below(folder) if path.suffix.lower() in SONG_SUFFIXES]
-    found = [song for song in songs if not _is_stem(song.relative_to(folder))]
+    found = [song for song in sounds_below(folder) if not _is_stem(song.relative_to(folder))]
     if not found:
         raise AudioError(f"{printable(folder)}: holds no song; give a folder with wav, flac, ogg or mp3 files")
     return [

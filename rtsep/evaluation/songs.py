@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, open_audio
-from rtsep.io.folders import files_below
+from rtsep.io.folders import sounds_below
 from rtsep.types import STEMS, Audio, Stems
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 # A stem this far below its mixture over the whole song is no stem: what is judged there is the noise of its recording.
 ABSENT_DB = -60.0
 
@@ -52,17 +51,17 @@ class Recording:
 
 
 def find_songs(folder: Path, names: Sequence[str] = (), stems: tuple[str, ...] = STEMS) -> list[Song]:
-    """Every folder at or below `folder` that holds at least two of `stems` as sound files, as `files_below` has it.
+    """Every folder at or below `folder` that holds at least two of `stems` as sound files, as `sounds_below` has it.
 
     `names` chooses among them by the folders' names. Raises OptionError where there is none, a name is unknown or
-    stands for two songs; AudioError for a file that cannot be read or does not fit those beside it.
+    stands for two songs, or a file does not fit those beside it; AudioError for a file that cannot be read.
     """
     expected = ", ".join(f"SONG/{stem}.wav" for stem in stems[:2])
     if not folder.is_dir():
         raise OptionError(f"data folder {folder} is not there: give one of songs, {expected}, ...")
     found: dict[Path, dict[str, Path]] = {}
-    for path in files_below(folder):
-        if path.stem in stems and path.suffix.lower() in _SUFFIXES:
+    for path in sounds_below(folder):
+        if path.stem in stems:
             found.setdefault(path.parent, {}).setdefault(path.stem, path)
     folders = {parent: files for parent, files in found.items() if len(files) > 1}
     if not folders:

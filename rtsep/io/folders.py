@@ -1,4 +1,4 @@
-"""What lies in a folder and below it."""
+"""The sound files in a folder and below it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 from collections import deque
 from pathlib import Path
 
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"})
 
-def files_below(folder: Path) -> list[Path]:
-    """The files in `folder` and in those below it, sorted, but for hidden ones. Links are followed.
 
-    No folder counts twice: one that lies below `folder` itself is found there, and not by a link to it. What cannot be
-    opened is passed over.
+def sounds_below(folder: Path) -> list[Path]:
+    """The sound files, by the ends of their names, in `folder` and those below it, sorted. Hidden ones are left out.
+
+    Links to folders are followed, but no folder counts twice: one that lies below `folder` itself is found there. What
+    cannot be opened is passed over.
     """
     found: list[Path] = []
     entered: set[str] = set()
@@ -26,7 +28,7 @@ def files_below(folder: Path) -> list[Path]:
             folders[:] = sorted(name for name in folders if not _is_hidden(name))
             starts.extend(path for name in folders if (path := Path(parent, name)).is_symlink())
             found.extend(Path(parent, name) for name in names if not _is_hidden(name))
-    return sorted(found)
+    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def _is_hidden(name: str) -> bool:
