@@ -16,7 +16,8 @@ from _table import Row, bench_parser, publish
 
 from rtsep.decoder.masks import ratio_masks
 from rtsep.frontend.presets import PRESETS, STFTPreset, build_preset
-from rtsep.frontend.windows import F64, dual_window, hann_periodic, low_delay_pair
+from rtsep.frontend.windows import dual_window, hann_periodic, low_delay_pair
+from rtsep.types import F64
 
 RATE = 44100
 FINE = 64  # points a bin on which window spectra are looked at

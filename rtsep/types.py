@@ -18,6 +18,7 @@ STEMS = ("bass", "drums", "vocals", "other")
 Audio = NDArray[np.float32]
 Stems = NDArray[np.float32]
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 C64 = NDArray[np.complex64]
 Bytes = NDArray[np.uint8]
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtsep.types import F32
-
-F64 = NDArray[np.float64]
+from rtsep.types import F32, F64
 
 
 def solve_ridge(xx: F64, xy: F64, ridge: float) -> F32:

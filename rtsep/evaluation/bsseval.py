@@ -15,17 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import AudioError
-from rtsep.evaluation.projections import Projector, silent
-from rtsep.types import STEMS
-
-F64 = NDArray[np.float64]
-AnyAudio = NDArray[np.floating[Any]]
+from rtsep.evaluation.projections import AnyAudio, Projector, silent
+from rtsep.types import F64, STEMS
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,10 @@ def mixture_sdr(truth: AnyAudio, mixture: AnyAudio, sample_rate: int) -> F64:
 
 
 def evaluate(truth: AnyAudio, estimate: AnyAudio, sample_rate: int, stems: Sequence[str] = STEMS) -> list[StemScores]:
-    """All four measures of every stem of one estimate: `SongScorer` for more than one."""
+    """All four measures of every stem of one estimate, by a `SongScorer`: keep that where there are several estimates.
+
+    `truth` and `estimate` are `(n_stems, n_samples, n_channels)`. Raises AudioError where these cannot be judged.
+    """
     return SongScorer(truth, sample_rate, stems).scores(estimate)
 
 

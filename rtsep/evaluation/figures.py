@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtsep.evaluation.experiment import IDEAL, MIXTURE, Method, SongScores
 from rtsep.evaluation.summary import score_matrix
 from rtsep.new_file import new_file
+from rtsep.types import F64
 
-F64 = NDArray[np.float64]
 _COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 _GROUP = 0.8  # of the distance between two groups of boxes
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.linalg import cho_factor, cho_solve, toeplitz
 
-F64 = NDArray[np.float64]
+from rtsep.types import F64
+
 C128 = NDArray[np.complex128]
 AnyAudio = NDArray[np.floating[Any]]
 FILTER_TAPS = 512

@@ -10,12 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtsep.evaluation.experiment import Method, SongScores
-from rtsep.types import STEMS
+from rtsep.types import F64, STEMS
 
-F64 = NDArray[np.float64]
 MEASURES = ("sdr", "sir", "sar", "isr")
 LEVEL = 0.95
 DRAWS = 4000

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from rtsep.types import F64
 
 
 def hann_periodic(length: int) -> F64:

@@ -1,1 +1,1 @@
-"""The ends of the chain: sound files that are read and written block by block, in constant memory."""
+"""The ends of the chain: sound files, read and written block by block in constant memory, and sound devices."""

@@ -79,6 +79,7 @@ class DeviceStream:
 
     Where there is no output what it plays is lost, and where there is no input it hears silence. `n_underruns` and
     `n_overruns` count the blocks before which PortAudio tells of output that came too late or input that was lost.
+    Raises DeviceError where the devices cannot be opened or started.
     """
 
     def __init__(

@@ -29,7 +29,10 @@ _FLAC_LENGTH_AT = 22
 
 
 class StemFile(Protocol):
-    """A sound file being written. Raises OSError or EncoderError where there is no room."""
+    """A sound file being written. Raises OSError or EncoderError where there is no room.
+
+    `n_clipped` counts the samples, over all channels, that lay beyond full scale and were clipped.
+    """
 
     n_clipped: int
 
@@ -50,7 +53,7 @@ class StemFile(Protocol):
 
 
 def create_stem_file(path: Path, sample_rate: int, n_channels: int, audio_format: str) -> StemFile:
-    """Start a new file at `path`, in one of `FORMATS`."""
+    """Start a new file at `path`, in one of `FORMATS`. Raises OSError, also where there is one already."""
     if audio_format == "wav":
         return _FloatWavFile(path, sample_rate, n_channels)
     kind = _FlacFile if audio_format == "flac" else _EncodedFile

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
 from rtsep.quartet.chorales import Timing, Tone
 from rtsep.quartet.kernels import read_at
 from rtsep.quartet.single_notes import SAMPLE_RATE, SingleNote, Sound, load_sound
-from rtsep.types import F32
+from rtsep.types import F32, F64
 
-F64 = NDArray[np.float64]
 _TAIL = 0.5  # seconds of silence after the last note
 _NEAREST = 4  # notes, by pitch, of which one is drawn
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from rtsep.sparse.atom_kernel import update_block
-from rtsep.sparse.ranks import F64, Ranks
-from rtsep.types import F32
+from rtsep.sparse.ranks import Ranks
+from rtsep.types import F32, F64
 
 ATOM_BLOCK = 32  # atoms whose gradients one matrix product yields
 

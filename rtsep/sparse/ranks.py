@@ -12,9 +12,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.types import F32
+from rtsep.types import F32, F64
 
-F64 = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 T = TypeVar("T")
 

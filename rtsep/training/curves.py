@@ -8,7 +8,7 @@ import numpy as np
 
 from rtsep.errors import OptionError
 from rtsep.new_file import new_file
-from rtsep.sparse.ranks import F64
+from rtsep.types import F64
 
 COLUMNS = {
     "dictionary": ("minibatch", "energy", "active_atoms", "atoms_in_use", "reseeded"),

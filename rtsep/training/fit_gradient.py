@@ -9,10 +9,10 @@ from scipy.sparse import csr_array
 
 from rtsep.decoder.adam import Descent, adam_step, cosine_rate
 from rtsep.errors import OptionError
-from rtsep.sparse.ranks import F64, Numbers, Shard, in_steps
+from rtsep.sparse.ranks import Numbers, Shard, in_steps
 from rtsep.training.fit_dictionary import Progress
 from rtsep.training.run_folder import Keeper
-from rtsep.types import F32
+from rtsep.types import F32, F64
 
 _MINIBATCH = 512
 _FIRST_RATE = 1e-2
