@@ -42,6 +42,7 @@ from rtsep.evaluation.summary import (
 )
 from rtsep.io.new_folder import new_folder
 from rtsep.model_file import models_of
+from rtsep.new_file import new_file
 from rtsep.progress import show_progress
 from rtsep.run_report import check_report_path, write_json
 from rtsep.types import STEMS
@@ -63,7 +64,10 @@ class EvaluateOptions:
 
 
 def evaluate(options: EvaluateOptions) -> int:
-    """Judge, print, and write what was asked for; returns the exit code. Raises RtsepError before any work is done."""
+    """Judge, print, and write what was asked for; returns the exit code. Raises RtsepError.
+
+    What can be known to fail does before any work is done.
+    """
     _check_outputs(options)
     chosen = methods(options.models or models_of(STEMS), _baselines(options.baselines))
     stems = chosen[0].stems
@@ -72,20 +76,21 @@ def evaluate(options: EvaluateOptions) -> int:
         with show_progress(False, "evaluating") as progress:
             results = evaluate_songs(songs, chosen, default_processes(), progress, sounds)
         if sounds:
-            (sounds / PAGE).write_text(listening_page(results, chosen), encoding="utf-8")
+            with new_file(sounds / PAGE) as page:
+                page.write_text(listening_page(results, chosen), encoding="utf-8")
     summaries = {
         measure: {m.name: summarize(score_matrix(results, m.name, measure), stems) for m in chosen}
         for measure in MEASURES
     }
     apart = {measure: differences(results, chosen, measure) for measure in MEASURES}
+    print_tables([*_tables(summaries, stems, len(songs)), *_difference_tables(apart, chosen[0])])
+    _tell_absent(results)
     if options.json:
         write_json(_document(results, chosen, summaries, apart), options.json)
     if options.plots:
         from rtsep.evaluation.figures import draw_figures
 
         draw_figures(results, chosen, options.plots)
-    print_tables([*_tables(summaries, stems, len(songs)), *_difference_tables(apart, chosen[0])])
-    _tell_absent(results)
     return 0
 
 

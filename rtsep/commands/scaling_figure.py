@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rtsep.errors import OptionError
+from rtsep.new_file import new_file
 
 
 def draw_scaling(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw rows of `rtsep.commands.bench_scaling.measure` to `path`. Raises OptionError without matplotlib."""
+    """Draw rows of `rtsep.commands.bench_scaling.measure` to a PNG. Raises OptionError, OutputError."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -29,4 +30,5 @@ def draw_scaling(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=130)
+    with new_file(path) as scratch:
+        figure.savefig(scratch, format="png", dpi=130)
