@@ -21,5 +21,12 @@ def stems(start_seconds: float = 0.0, seconds: float = 20.0) -> np.ndarray:
     return np.stack([_read(FOLDER / "demo" / "stems" / f"{s}.flac", start_seconds, seconds) for s in STEMS])
 
 
+def write_stems(folder: Path, start_seconds: float, seconds: float) -> None:
+    """Write them to `folder`, which is new, as a song to train with."""
+    folder.mkdir(parents=True)
+    for stem, samples in zip(STEMS, stems(start_seconds, seconds), strict=True):
+        soundfile.write(folder / f"{stem}.flac", samples, RATE)
+
+
 def _read(path: Path, start_seconds: float, seconds: float) -> np.ndarray:
     return soundfile.read(path, round(seconds * RATE), round(start_seconds * RATE), dtype="float32", always_2d=True)[0]

@@ -6,13 +6,11 @@ from pathlib import Path
 import demo_song
 import numpy as np
 import pytest
-import soundfile
 
 import rtsep
 from rtsep.separator import SparseSeparator
 from rtsep.training.fit_sparse import FitJob, fit_sparse
 from rtsep.training.recipe import read_recipe
-from rtsep.types import STEMS
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "stft-sparse-lowdelay.toml"
 
@@ -20,9 +18,7 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "stft-sparse-lowdelay.toml"
 @pytest.fixture(scope="module")
 def separator(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    (folder / "songs" / "First").mkdir(parents=True)
-    for stem, samples in zip(STEMS, demo_song.stems(0, 10), strict=True):
-        soundfile.write(folder / "songs" / "First" / f"{stem}.flac", samples, 44100)
+    demo_song.write_stems(folder / "songs" / "First", 0, 10)
     small = {"datasets": (), "held_out": (), "mixtures": 6, "atoms": 64, "dictionary_patches": 1000}
     recipe = replace(read_recipe(RECIPE), **small)
     return SparseSeparator(fit_sparse(FitJob(recipe, folder, 1, lambda *_: None)))

@@ -62,9 +62,7 @@ def data(tmp_path_factory):
     """Two songs: the two halves of the demo song's real stems; and a recipe beside them."""
     folder = tmp_path_factory.mktemp("data")
     for song, start in (("First", 0), ("Second", 10)):
-        (folder / "songs" / song).mkdir(parents=True)
-        for stem, samples in zip(STEMS, demo_song.stems(start, 10), strict=True):
-            soundfile.write(folder / "songs" / song / f"{stem}.flac", samples, 44100)
+        demo_song.write_stems(folder / "songs" / song, start, 10)
     (folder / "recipe.toml").write_text(dedent(RECIPE))
     return folder
 

@@ -7,58 +7,28 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
 
 import demo_song
 import pytest
-import soundfile
 from launch import ROOT, Launched, rtsep, run
-
-from rtsep.types import STEMS
+from small_recipe import recipe
 
 PROGRAM = ROOT / "tests" / "ranks_program.py"
-RECIPE = """
-    seed = 3
-    [data]
-    songs = "songs"
-    held_out = []
-    mixtures = 5
-    [remix]
-    seconds = 1.0
-    [frontend]
-    kind = "stft"
-    slice_length = 2048
-    hop = 512
-    [dictionary]
-    atoms = 24
-    patch_columns = 2
-    compression = 0.5
-    learning_sparsity = 0.05
-    whitening_floor = 0.1
-    sparsity = 0.05
-    patches = 300
-    epochs = 2
-    [decoder]
-    ridge = 0.001
-    mask_exponent = 1.0
-"""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A song of 4 s, a recipe beside it, and what one process makes of them."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "songs" / "Song").mkdir(parents=True)
-    for stem, samples in zip(STEMS, demo_song.stems(0, 4), strict=True):
-        soundfile.write(folder / "songs" / "Song" / f"{stem}.flac", samples, 44100)
+    demo_song.write_stems(folder / "songs" / "Song", 0, 4)
     (folder / "cut" / "songs").mkdir(parents=True)
     shutil.copytree(folder / "songs" / "Song", folder / "cut" / "songs" / "Song")
     drums = folder / "cut" / "songs" / "Song" / "drums.flac"
     drums.write_bytes(drums.read_bytes()[:9000])
-    (folder / "recipe.toml").write_text(dedent(RECIPE))
-    (folder / "long.toml").write_text(dedent(RECIPE).replace("mixtures = 5", "mixtures = 5000"))
-    (folder / "few.toml").write_text(dedent(RECIPE).replace("mixtures = 5", "mixtures = 2"))
-    (folder / "other.toml").write_text(dedent(RECIPE).replace("patch_columns = 2", "patch_columns = 3"))
+    (folder / "recipe.toml").write_text(recipe())
+    (folder / "long.toml").write_text(recipe(mixtures=5000))
+    (folder / "few.toml").write_text(recipe(mixtures=2))
+    (folder / "other.toml").write_text(recipe(patch_columns=3))
     done = rtsep("train", "sparse", "recipe.toml", "--data", ".", "--out", "model.safetensors", cwd=folder)
     assert done.code == 0, done.stderr
     done = rtsep("train", "dictionary", "recipe.toml", "--data", ".", "--out", "atoms.safetensors", cwd=folder)

@@ -5,43 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from textwrap import dedent
 
 import demo_song
 import pytest
-import soundfile
 from launch import Launched, rtsep
+from small_recipe import recipe
 
 from rtsep.model_file import load_model
 from rtsep.training.curves import read_curve
-from rtsep.types import STEMS
 
-RECIPE = """
-    seed = 3
-    [data]
-    songs = "songs"
-    held_out = []
-    mixtures = 12
-    [remix]
-    seconds = 1.0
-    [frontend]
-    kind = "stft"
-    slice_length = 2048
-    hop = 512
-    [dictionary]
-    atoms = 24
-    patch_columns = 2
-    compression = 0.5
-    learning_sparsity = 0.05
-    whitening_floor = 0.1
-    sparsity = 0.05
-    patches = 700
-    epochs = 60
-    [decoder]
-    ridge = 0.001
-    epochs = 200
-    mask_exponent = 1.0
-"""
+LONG = {"mixtures": 12, "patches": 700, "epochs": 60, "ridge": "0.001\nepochs = 200"}
 MINIBATCHES = 60 * 2
 RUN_FILES = ["curves.png", "decoder.csv", "decoder.state.safetensors", "dictionary.csv"]
 RUN_FILES += ["dictionary.state.safetensors", "recipe.toml", "run.json"]
@@ -51,10 +24,8 @@ RUN_FILES += ["dictionary.state.safetensors", "recipe.toml", "run.json"]
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A song of 4 s, a recipe, the model `whole.safetensors` of an undisturbed run, and that run's folder `whole`."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "songs" / "Song").mkdir(parents=True)
-    for stem, samples in zip(STEMS, demo_song.stems(0, 4), strict=True):
-        soundfile.write(folder / "songs" / "Song" / f"{stem}.flac", samples, 44100)
-    (folder / "recipe.toml").write_text(dedent(RECIPE))
+    demo_song.write_stems(folder / "songs" / "Song", 0, 4)
+    (folder / "recipe.toml").write_text(recipe(**LONG))
     done = rtsep(*train("whole.safetensors", "whole"), cwd=folder)
     assert done.code == 0, done.stderr
     return folder
@@ -114,7 +85,7 @@ def test_a_run_that_is_done_gives_its_result_again_at_once(tmp_path: Path, data:
 
 
 def test_the_run_of_another_recipe_is_one_line(tmp_path: Path, data: Path) -> None:
-    (data / "other.toml").write_text(dedent(RECIPE).replace("seed = 3", "seed = 4"))
+    (data / "other.toml").write_text(recipe(**LONG, seed=4))
     command = ["train", "sparse", "other.toml", "--data", ".", "--out", tmp_path / "new.safetensors"]
     for n_ranks in (0, 2):
         done = rtsep(*command, "--run", "whole", n_ranks=n_ranks, cwd=data)
