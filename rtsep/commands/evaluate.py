@@ -83,14 +83,16 @@ def evaluate(options: EvaluateOptions) -> int:
         for measure in MEASURES
     }
     apart = {measure: differences(results, chosen, measure) for measure in MEASURES}
-    print_tables([*_tables(summaries, stems, len(songs)), *_difference_tables(apart, chosen[0])])
-    _tell_absent(results)
-    if options.json:
-        write_json(_document(results, chosen, summaries, apart), options.json)
-    if options.plots:
-        from rtsep.evaluation.figures import draw_figures
+    try:
+        if options.json:
+            write_json(_document(results, chosen, summaries, apart), options.json)
+        if options.plots:
+            from rtsep.evaluation.figures import draw_figures
 
-        draw_figures(results, chosen, options.plots)
+            draw_figures(results, chosen, options.plots)
+    finally:  # what took so long is shown where it cannot be written, and written where nobody reads it to its end
+        print_tables([*_tables(summaries, stems, len(songs)), *_difference_tables(apart, chosen[0])])
+        _tell_absent(results)
     return 0
 
 
