@@ -129,7 +129,8 @@ def page(
         "told is the median over turns. Of a host's ranks as many as it has cores are at work at a time, the others "
         "are in reserve.\n\n" + markdown(rows),
         f"Over one run by itself, in turns of their own: {cores} ranks, and {cores} strangers, runs of one process "
-        "that have nothing to do with each other. What strangers lack the cores take from each other.\n\n"
+        "that have nothing to do with each other. What strangers lack the cores take from each other; where they are "
+        "above 1, or one model's far from another's, the machine has wavered by more than that from run to run.\n\n"
         + markdown(crowds),
         f"## The model against it\n\n`bench/_cluster.py` simulates what rank 0 and the others do, event by event, from "
         f"costs that are measured one by one; nothing is fitted to runs of more than one rank. For {SHIPPED}, in ms: "

@@ -33,7 +33,7 @@ from rtsep.separator import load_separator
 RANKS = (1, 2, 4, 8, 16, 32)
 FEWER_RANKS = (1, 2, 16)  # of the models after the first, and a shorter song
 SECONDS, FEWER_SECONDS = 180.0, 60.0
-TURNS = 7
+TURNS = 5
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
         rows += measure(ScalingOptions(others, FEWER_RANKS, seconds=FEWER_SECONDS, repeats=options.repeats))
     if options.page and not options.before:
         crowds = [compare_with_strangers(model) for model in models]
-        costs = costs_of(first, SECONDS, crowds) | costs_of(others, FEWER_SECONDS, crowds) | live_costs()
+        costs = costs_of(first, SECONDS) | costs_of(others, FEWER_SECONDS) | live_costs()
     publish(__doc__, rows, options.json, crowds=crowds, costs={name: asdict(cost) for name, cost in costs.items()})
     if options.plot:
         draw_scaling(rows, options.plot)
@@ -92,10 +92,18 @@ def compare_with_strangers(model: str) -> Row:
     return {"case": model, "turns": TURNS, "strangers": median(strangers), "ranks": median(ranks)}
 
 
-def costs_of(models: tuple[str, ...], seconds: float, crowds: list[Row]) -> dict[str, Costs]:
-    """Those of a chunk of each model; strangers tell how much longer everything takes where all cores are busy."""
-    crowding = {str(row["case"]): max(1.0, 1 / float(row["strangers"])) for row in crowds}
-    return {model: replace(measure_costs(model, seconds), crowding=crowding[model]) for model in models}
+def costs_of(models: tuple[str, ...], seconds: float) -> dict[str, Costs]:
+    """Those of a chunk of each model."""
+    return {model: measure_costs(model, seconds) for model in models}
+
+
+def crowded(costs: dict[str, Costs], crowds: list[Row]) -> dict[str, Costs]:
+    """The costs with what strangers tell: how much longer everything takes where all cores are busy.
+
+    The mean over all models: where cores waver, a single model's turns are too few.
+    """
+    crowding = max(1.0, 1 / mean(float(row["strangers"]) for row in crowds))
+    return {name: replace(cost, crowding=crowding) for name, cost in costs.items()}
 
 
 def live_costs() -> dict[str, Costs]:
@@ -112,7 +120,8 @@ def read_before(path: Path) -> tuple[list[Row], list[Row], dict[str, Costs]]:
 def page_of(rows: list[Row], crowds: list[Row], costs: dict[str, Costs]) -> str:
     """The page of what was measured here."""
     seconds = {str(row["model"]): chunk_seconds(str(row["model"])) for row in rows}
-    live = costs["live"], chunk_seconds(SHIPPED, slices=1)
+    costs = crowded(costs, crowds)
+    live = replace(costs["live"], crowding=1.0), chunk_seconds(SHIPPED, slices=1)
     return page(machine(), rows, crowds, costs, seconds, live, len(os.sched_getaffinity(0)))
 
 
