@@ -110,6 +110,20 @@ def test_each_miss_counts_once() -> None:
     assert stage.duplex.n_misses == 2
 
 
+def test_what_is_no_sound_is_silence_for_the_worker_and_in_the_dry_signal() -> None:
+    song = noise(40)
+    broken = song.copy()
+    broken[100] = np.nan, -np.inf
+    broken[700, 1] = 3e38
+    song[100] = song[700, 1] = 0
+    stage, dry = Stage(0.5), Stage(0.5)
+    np.testing.assert_array_equal(stage.play(broken), np.float32(0.5) * delayed(song))
+    np.testing.assert_array_equal(
+        dry.play(broken, asleep=range(40))[PLAN.delay + PLAN.fade :], delayed(song)[PLAN.delay + PLAN.fade :]
+    )
+    assert stage.duplex.n_broken == dry.duplex.n_broken == 3
+
+
 def test_what_a_stalled_worker_has_no_room_for_reaches_it_as_silence() -> None:
     stage = Stage(gain=1)
     n_blocks = stage.duplex.heard.room // PLAN.block + 7

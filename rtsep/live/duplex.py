@@ -1,13 +1,15 @@
 """What the audio callback does: it copies from and to rings, mixes, and bridges what comes too late.
 
 It waits for no one and allocates no array. All that is computed in it is the mix, a weighted sum of the stems by one
-compiled loop (`kernels.mix`): mixed by the worker, a fader would be heard later by the whole reserve.
+compiled loop (`kernels.mix`): mixed by the worker, a fader would be heard later by the whole reserve. What another
+program sends that is no number, which JACK passes on, is neither separated nor played.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from rtsep.live.kernels import silence_broken
 from rtsep.live.mixer import Mixer
 from rtsep.live.plan import LivePlan
 from rtsep.streaming.ring_buffer import RingBuffer
@@ -35,6 +37,8 @@ class Duplex:
         self._fade = plan.fade
         self._rise, self._fall = _ramps(plan.fade, plan.block)
         self.mixer = mixer
+        self._now = np.zeros((plan.block, plan.n_channels), np.float32)
+        silence_broken(self._now)  # compiles the kernel, or loads it
         self._due = np.zeros((plan.block, mixer.n_heard), np.float32)
         self._due_dry = np.zeros((plan.block, plan.n_channels), np.float32)
         self._level = plan.fade  # how far into the stems: 0 is dry
@@ -45,13 +49,16 @@ class Duplex:
         self.n_misses = 0
         self.n_dry = 0
         self.n_overruns = 0
+        self.n_broken = 0  # samples of the input that were no sound
 
     def exchange(self, heard: Audio, played: Audio) -> None:
         """Take the next block `(n, n_channels)`, n up to the plan's, and fill `played` `(n, mixer.n_played)`."""
         n = len(heard)
-        due, dry = self._due[:n], self._due_dry[:n]
-        self._hear(heard)
-        self._dry.write(heard)
+        due, dry, now = self._due[:n], self._due_dry[:n], self._now[:n]
+        now[:] = heard
+        self.n_broken += silence_broken(now)
+        self._hear(now)
+        self._dry.write(now)
         self._dry.read_into(dry)
         self._drop_late()
         enough = not self._n_late and self.stems.available >= n + self._fade

@@ -1,4 +1,4 @@
-"""What the callback computes: weighs stems and the dry signal into what is played."""
+"""What the callback computes: silence for what is no sound; stems and the dry signal weighed into what is played."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 
 from rtsep.types import F32
+
+LOUDEST = 1e6  # 120 dB above full scale: the energies of what is beyond may not be finite
 
 
 # Not nogil: who gives the interpreter up in the callback may have to wait until it comes back.
@@ -48,3 +50,15 @@ def mix(
                 played[i, apart * n_channels + channel] = sample
                 peak[0] = max(peak[0], abs(sample))
     return n_left
+
+
+@njit(cache=True)
+def silence_broken(block: F32) -> int:
+    """Put 0 in the place of samples that are no numbers, or beyond any sound; how many there were."""
+    n_broken = 0
+    for i in range(block.shape[0]):
+        for channel in range(block.shape[1]):
+            if not abs(block[i, channel]) <= LOUDEST:
+                block[i, channel] = 0
+                n_broken += 1
+    return n_broken

@@ -22,7 +22,8 @@ class LiveReport:
     PortAudio says. `clock_ppm` is how much faster the output's clock runs than the input's, None for a single device.
     `compute_ms` is of one chunk, to be held against `deadline_ms`; `compute_histogram_ms` has where bins end and how
     many chunks lie in each. `callback_ms` is what the audio callback took for a block, once it was let run.
-    `dry_seconds` is how long the dry signal was heard in the place of the stems. `queue_samples` wait to be separated,
+    `broken_samples` of the input were no numbers, or 120 dB above full scale, and taken for silence. `dry_seconds` is
+    how long the dry signal was heard in the place of the stems. `queue_samples` wait to be separated,
     `longest_queue_samples` did at the most. `cpu` is processor time of the whole process per second of wall time: 1 is
     one core. `peak_dbfs` is of each stem as it was separated, `mix_peak_dbfs` of what was played: on the screen what
     `fall_back` shows, in the end over all. `desk` is what is set, `takes` are the recordings that have ended.
@@ -47,6 +48,7 @@ class LiveReport:
     dry_seconds: float
     underruns: int
     overruns: int
+    broken_samples: int
     queue_samples: int
     longest_queue_samples: int
     cpu: float

@@ -135,7 +135,7 @@ def _run(parts: _Parts, show: Show, tell: Tell) -> DeviceError | None:
 
 def _watch(parts: _Parts, show: Show, tell: Tell) -> None:
     """Look after what plays, until its end. Raises DeviceError where the device is lost."""
-    troubles: list[Callable[[], str]] = [lambda: _slowness(parts), lambda: _lost_output(parts)]
+    troubles: list[Callable[[], str]] = [lambda: _slowness(parts), lambda: _lost_output(parts), lambda: _broken(parts)]
     shown = np.zeros_like(parts.peaks)
     while not (_is_over(parts) or parts.steering.desk.ended or parts.worker.error or (parts.file and parts.file.error)):
         if not parts.stream.active:
@@ -173,6 +173,13 @@ def _lost_output(parts: _Parts) -> str:
     return f"{parts.job.ends.sink_name}: the output stopped; all is recorded as before; to hear it start anew"
 
 
+def _broken(parts: _Parts) -> str:
+    """One line when the input has sent what is no sound."""
+    if not parts.duplex.n_broken:
+        return ""
+    return f"{parts.job.ends.source_name}: it sends what is no sound (NaN), now silence; look at what feeds it"
+
+
 def _note_peaks(parts: _Parts) -> F32:
     """The peaks of stems and mix since the last call, which go into those of the session."""
     recent = np.append(parts.worker.take_peaks(), np.float32(parts.duplex.mixer.take_peak()))
@@ -205,6 +212,7 @@ def _report(parts: _Parts, peaks: F32) -> LiveReport:
         dry_seconds=duplex.n_dry / plan.rate,
         underruns=parts.stream.n_underruns + (parts.file.n_late if parts.file else 0),
         overruns=parts.stream.n_overruns + duplex.n_overruns,
+        broken_samples=duplex.n_broken,
         queue_samples=duplex.heard.available,
         longest_queue_samples=worker.longest_queue,
         cpu=processor / wall,
