@@ -18,7 +18,7 @@ from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
 from rtsep.tensor_file import FileKind, check_fields, read_header, read_tensors, refused_as_damaged, write_tensors
-from rtsep.types import F32
+from rtsep.types import F32, Bytes
 
 KIND = FileKind("sparse")
 _ARRAYS = ("atoms", "whitening", "decoder")
@@ -120,6 +120,12 @@ def save_model(model: SparseModel, path: Path) -> None:
     """Write `model` as safetensors: 16-bit floats for the arrays, all else as JSON in the header."""
     header = {name: value for name, value in asdict(model).items() if name not in _ARRAYS}
     write_tensors(path, KIND, header, {name: getattr(model, name).astype(np.float16) for name in _ARRAYS})
+
+
+def map_model(name_or_path: str) -> Bytes:
+    """The bytes of a model's file as it lies in memory: who has loaded it does not read it again. Raises ModelError."""
+    mapped: Bytes = np.memmap(model_path(name_or_path), np.uint8, "r")
+    return mapped
 
 
 def load_model(name_or_path: str) -> SparseModel:

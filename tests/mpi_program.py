@@ -75,7 +75,7 @@ def lead(crew: Crew) -> int:
         if mode == "idle before work":
             idle()
         crew.prepare()
-        engine = crew.start(Order("cd", N_CHANNELS), MODEL, Uneven(), stall_seconds=1.0)
+        engine = crew.start(Order("cd", N_CHANNELS), np.frombuffer(MODEL, np.uint8), Uneven(), stall_seconds=1.0)
         out.with_suffix(".began").touch()
         code = separate(engine)
     out.with_suffix(".json").write_text(json.dumps([record.fate for record in crew.records.values()]))

@@ -73,7 +73,7 @@ def _alone(options: RunOptions, work: Work) -> int:
 def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
     """Rank 0's part: the work, with the others there as long as it takes."""
     from rtsep.engine.worker import Order
-    from rtsep.model_file import model_path
+    from rtsep.model_file import map_model
 
     job = options.job
 
@@ -84,7 +84,7 @@ def _lead(options: RunOptions, work: Work, crew: Crew) -> int:
     with crew, _patience(options.quiet) as ready:
 
         def start_engine(separator: Separator, n_channels: int) -> Engine:
-            engine = crew.start(Order(job.solver, n_channels), model_path(job.model).read_bytes(), separator)
+            engine = crew.start(Order(job.solver, n_channels), map_model(job.model), separator)
             ready()
             return engine
 

@@ -45,13 +45,13 @@ def live_on_ranks(play: Callable[[StartEngine], int], slices: int) -> NoReturn:
 def _lead(play: Callable[[StartEngine], int], slices: int, crew: Crew) -> int:
     """Rank 0's part: the others are made ready for the job that `play` comes with."""
     from rtsep.engine.worker import Order
-    from rtsep.model_file import model_path
+    from rtsep.model_file import map_model
 
     def start(job: LiveJob, separator: Separator, show: Show, tell: Tell) -> tuple[Engine, Show]:
         n_channels = job.plan.n_channels
         warm_up(separator, n_channels)  # so that the others find all compiled
-        model = model_path(job.model).read_bytes()
-        engine = crew.start(Order("cd", n_channels, slices), model, separator, _STALL_SECONDS, longest_run=1)
+        order = Order("cd", n_channels, slices)
+        engine = crew.start(order, map_model(job.model), separator, _STALL_SECONDS, longest_run=1)
         return engine, _telling(engine, show, tell)
 
     with crew:

@@ -13,8 +13,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
-import numpy as np
-
 from rtsep.engine.joining import connect
 from rtsep.engine.line import PeerLost
 from rtsep.engine.mpi import MpiEngine
@@ -34,7 +32,7 @@ from rtsep.engine.waiting import barrier, nap
 from rtsep.engine.worker import Load, Order, follow
 from rtsep.errors import RtsepError
 from rtsep.last_will import LastWill
-from rtsep.types import Separator
+from rtsep.types import Bytes, Separator
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -86,7 +84,7 @@ class Crew:
     def start(
         self,
         order: Order,
-        model: bytes,
+        model: Bytes,
         separator: Separator,
         stall_seconds: float = STALL_SECONDS,
         longest_run: int = LONGEST_RUN,
@@ -99,7 +97,7 @@ class Crew:
         """
         for worker in (*self._remote, *self._remote):  # MPI may see at the second look only what has come
             worker.listen()
-        task = Task(order, np.frombuffer(model, np.uint8), separator, Pace(stall_seconds), longest_run)
+        task = Task(order, model, separator, Pace(stall_seconds), longest_run)
         self._engine = MpiEngine(self._remote, task)
         self._engine.await_ready(max(_READY_SECONDS, _READY_SHARE * seconds_since_start()))
         return self._engine
