@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -48,10 +49,12 @@ def measure(n_kills: int, chance: random.Random) -> list[Row]:
         song = write_synthetic_song(folder, 60.0)
         _, expected = separate(song, folder / "alone", (), ())
         usual = separate(song, folder / "usual", MPIRUN, ())[0]["seconds"]
-        while n_kills > 0:
+        for number in count():
+            if n_kills <= 0:
+                break
             victims = chance.sample(range(1, N_RANKS), chance.randint(1, N_RANKS - 1))
             kills = sorted((chance.uniform(0, usual), rank) for rank in victims)
-            run, files = separate(song, folder / f"{n_kills}", MPIRUN, kills)
+            run, files = separate(song, folder / f"{number}", MPIRUN, kills)
             n_kills -= run["killed"]
             run["same"] = int(files == expected)
             print([f"{seconds:.2f} s: rank {rank}" for seconds, rank in kills], run, file=sys.stderr, flush=True)
