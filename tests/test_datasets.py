@@ -104,5 +104,14 @@ def test_what_is_not_there_is_one_line(data, kind, options, words):
     assert "\n" not in str(caught.value)
 
 
+def test_songs_are_found_through_links_once_each(data, tmp_path):
+    for link in ("here", "again"):
+        (tmp_path / link).symlink_to(data / "musdb18hq" / "train")
+    assert {(s.song, s.path.parts[-3]) for s in SongFolder(".").sources(tmp_path)} == {
+        ("A - One", "again"),
+        ("B - Two", "again"),
+    }
+
+
 def test_an_absolute_folder_is_taken_as_it_is(data, tmp_path):
     assert SongFolder(str(data / "musdb18hq")).sources(tmp_path) == SongFolder(str(data / "musdb18hq")).sources(data)

@@ -1,16 +1,22 @@
-"""The sound files in a folder and below it."""
+"""The files of some kind in a folder and below it: songs, stems, recordings."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Collection
 from pathlib import Path
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"})
 
 
 def sounds_below(folder: Path) -> list[Path]:
-    """The sound files, by the ends of their names, in `folder` and those below it, sorted. Hidden ones are left out.
+    """The sound files among `files_below` a folder."""
+    return files_below(folder, SUFFIXES)
+
+
+def files_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The files whose names end so, in `folder` and those below it, sorted. Hidden ones are left out.
 
     Links to folders are followed, but no folder counts twice: one that lies below `folder` itself is found there. What
     cannot be opened is passed over.
@@ -28,7 +34,7 @@ def sounds_below(folder: Path) -> list[Path]:
             folders[:] = sorted(name for name in folders if not _is_hidden(name))
             starts.extend(path for name in folders if (path := Path(parent, name)).is_symlink())
             found.extend(Path(parent, name) for name in names if not _is_hidden(name))
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if path.suffix.lower() in suffixes)
 
 
 def _is_hidden(name: str) -> bool:

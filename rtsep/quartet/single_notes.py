@@ -13,10 +13,10 @@ import soxr
 from scipy.ndimage import uniform_filter1d
 
 from rtsep.errors import AudioError, OptionError
+from rtsep.io.folders import sounds_below
 from rtsep.types import F32
 
 SAMPLE_RATE = 44100
-_SOUND = {".mp3", ".ogg", ".wav", ".flac"}
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _HELD_OUT_PITCHES = 5  # one pitch in so many
 _FEWEST = 20  # notes of a dynamic that may be held out
@@ -42,11 +42,11 @@ class Sound:
 
 
 def find_notes(folder: Path) -> list[SingleNote]:
-    """The notes of one instrument; empty files, as one collection has, are left out.
+    """The notes of one instrument, in `folder` and below it; empty files, as one collection has, are left out.
 
     Raises OptionError where there are none, or a name is not of the form above.
     """
-    paths = sorted(p for p in folder.glob("*") if p.suffix in _SOUND and p.stat().st_size)
+    paths = [path for path in sounds_below(folder) if path.stat().st_size]
     if not paths:
         raise OptionError(f"no notes under {folder}: expected files as violin_As3_15_forte_arco-normal.mp3")
     return [_note(path) for path in paths]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rtsep.errors import OptionError
+from rtsep.io.folders import files_below
 from rtsep.rendering.bands import Style, band_parts, chart, find_styles
 from rtsep.rendering.form import KICKS, Spans, draw_spans, on_the_kick, within
 from rtsep.rendering.midi import Note, Part, looped, merged, read_parts, stretched, window
@@ -64,7 +65,7 @@ def find_library(midi: Path, voices: Sequence[Path] = ()) -> Library:
 
     Raises OptionError naming what is missing: both collections, mma and a SoundFont are needed.
     """
-    paths = sorted(midi.rglob("*.mid"))
+    paths = files_below(midi, {".mid"})
     performances = tuple(p for p in paths if _PERFORMANCE.search(p.name))
     pop_songs = tuple(p for p in paths if p.stem.isdigit() and p.stem == p.parent.name)
     for found, what in ((performances, "Groove MIDI (STYLE_BPM_beat_4-4.mid)"), (pop_songs, "POP909 (001/001.mid)")):

@@ -11,12 +11,12 @@ from scipy.signal import butter, sosfilt
 
 from rtsep.effects.processors import Band, equalize, log_uniform, reverberate, room_tail, sides
 from rtsep.errors import OptionError
+from rtsep.io.folders import sounds_below
 from rtsep.rendering.production import chorus, echo, squeeze
 from rtsep.rendering.soundfonts import SAMPLE_RATE
 from rtsep.training.sources import Source, open_source, read_clip
 from rtsep.types import F32, Audio
 
-_SOUND = {".ogg", ".wav", ".flac"}
 _LOW_RATE = 32000  # recordings of a lower rate end where sibilants begin
 
 
@@ -31,11 +31,11 @@ class Singer:
 def find_singers(folder: Path) -> list[tuple[Singer, ...]]:
     """The singers below `folder`, one list for each folder with sound files.
 
-    Files SINGER_SONG_CLIP.ogg (or wav, flac) are grouped by song, others all belong together. Raises OptionError where
+    Files SINGER_SONG_CLIP are grouped by song, others all belong together. Raises OptionError where
     there are none.
     """
     groups: dict[Path, dict[str, list[Source]]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in _SOUND):
+    for path in sounds_below(folder):
         source = open_source(path, path.stem, "vocals", str(folder), 1.0)
         words = path.stem.split("_")
         name = "_".join(words[:2]) if len(words) == 3 and words[2].isdigit() else path.parent.name

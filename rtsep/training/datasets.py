@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rtsep.errors import OptionError
+from rtsep.io.folders import sounds_below
 from rtsep.training.sources import Source, open_source
 from rtsep.types import STEMS
-
-_SOUND = {".ogg", ".wav", ".flac", ".mp3"}
 
 
 class Dataset(Protocol):
@@ -23,7 +22,7 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class SongFolder:
-    """Every `SONG/STEM.ogg` (or wav, flac, mp3) below `folder`, but for the songs named in `held_out`.
+    """Every `SONG/STEM.ogg`, or of another of `sounds_below`'s kinds, below `folder`; but songs in `held_out`.
 
     A recipe for instruments names these as `stems`.
     """
@@ -36,7 +35,7 @@ class SongFolder:
     def sources(self, data: Path) -> list[Source]:
         """Raises OptionError also for a held-out name that is no song there: a typing error must not leak a song."""
         root = data / self.folder
-        paths = [p for p in sorted(root.rglob("*")) if p.suffix in _SOUND and p.stem in self.stems]
+        paths = [p for p in sounds_below(root) if p.stem in self.stems]
         songs = {p.parent.name for p in paths}
         if not songs:
             files = ", ".join(f"SONG/{stem}.ogg" for stem in self.stems[:2])
@@ -89,7 +88,7 @@ class SoloFolder:
 
 @dataclass(frozen=True)
 class Mir1k:
-    """MIR-1K's voices: `SINGER_SONG_CLIP.ogg` (or wav), the voice alone on the right, its accompaniment not used.
+    """MIR-1K's voices: `SINGER_SONG_CLIP.ogg` or the like, the voice alone on the right, its accompaniment not used.
 
     `held_out` names singers.
     """
@@ -100,7 +99,7 @@ class Mir1k:
 
     def sources(self, data: Path) -> list[Source]:
         root = data / self.folder
-        paths = [p for p in sorted(root.glob("*_*_*")) if p.suffix in _SOUND]
+        paths = [p for p in sounds_below(root) if p.stem.count("_") == 2]
         singers = {_singer(p) for p in paths}
         if not singers:
             raise OptionError(f"no clips under {root}: expected SINGER_SONG_CLIP.wav, as in amy_1_01.wav")
