@@ -12,10 +12,10 @@ from demo_song import RATE, stems
 from rtsep.errors import OutputError
 from rtsep.evaluation import excerpts
 from rtsep.evaluation.bsseval import StemScores
-from rtsep.evaluation.excerpts import HIGHEST_HZ, LOWEST_HZ, begin_excerpt, spectrum_image
+from rtsep.evaluation.excerpts import LOWEST_HZ, begin_excerpt, highest_hz, spectrum_image
 from rtsep.evaluation.experiment import Method, SongScores, folder_of
 from rtsep.evaluation.listening import listening_page
-from rtsep.evaluation.songs import Recording
+from rtsep.evaluation.songs import Recording, Song
 from rtsep.io.new_folder import new_folder
 from rtsep.types import STEMS
 
@@ -48,24 +48,29 @@ def test_songs_beyond_full_scale_are_turned_down_as_a_whole(tmp_path: Path) -> N
     np.testing.assert_allclose(read(tmp_path / "truth" / "bass.flac"), excerpt.gain * truth[0], atol=2**-23)
 
 
-@pytest.mark.parametrize("n_samples", [100, 30000])
-def test_a_tone_stands_at_its_pitch(n_samples: int) -> None:
-    tone = np.sin(2 * np.pi * 1000 / 44100 * np.arange(n_samples, dtype=np.float32))[:, None]
-    image = spectrum_image(tone.astype(np.float32), 44100)
+@pytest.mark.parametrize(
+    ("n_samples", "rate", "highest"), [(100, 44100, 16000), (30000, 44100, 16000), (9000, 8000, 4000)]
+)
+def test_a_tone_stands_at_its_pitch(n_samples: int, rate: int, highest: float) -> None:
+    tone = np.sin(2 * np.pi * 1000 / rate * np.arange(n_samples, dtype=np.float32))[:, None]
+    image = spectrum_image(tone.astype(np.float32), rate)
     rows = image.max(axis=1)
-    wanted = len(rows) * np.log(1000 / LOWEST_HZ) / np.log(HIGHEST_HZ / LOWEST_HZ)
+    assert highest_hz(rate) == highest
+    wanted = len(rows) * np.log(1000 / LOWEST_HZ) / np.log(highest / LOWEST_HZ)
     assert abs(int(rows.argmax()) - wanted) <= (1 if n_samples > 4096 else 30)
 
 
-def test_names_are_quoted_and_models_of_one_name_are_told_apart() -> None:
+def test_names_are_quoted_models_of_one_name_told_apart_and_pictures_end_where_the_page_says() -> None:
     models = ["a/net.safetensors", "b/net.safetensors"]
     assert [folder_of(models, name) for name in models] == ["1-net", "2-net"]
     row = StemScores("bass", 1.25, float("nan"), 3.0, 4.0, (1.25,))
     result = SongScores('R & "B" #1', 2.0, ("drums",), dict.fromkeys(models, (row,)), STEMS[:2])
-    page = listening_page([result], [Method(name, "model", STEMS[:2]) for name in models])
+    song = Song(result.song, {}, 11025, 22050, 1)
+    page = listening_page([song], [result], [Method(name, "model", STEMS[:2]) for name in models])
     assert 'src="R%20%26%20%22B%22%20%231/2-net/bass.flac"' in page
     assert "<h2>R &amp; &quot;B&quot; #1</h2>" in page
     assert page.count("not judged") == 1
+    assert "Pictures: 40 Hz to 5.5125 kHz." in page
     assert "SDR 1.2, SAR" in page
 
 

@@ -82,8 +82,13 @@ def begin_excerpt(recording: Recording, folder: Path) -> Excerpt:
     return excerpt
 
 
+def highest_hz(sample_rate: int) -> float:
+    """Where the pictures of a song end: at HIGHEST_HZ, or half its sample rate if that is lower."""
+    return min(HIGHEST_HZ, sample_rate / 2)
+
+
 def spectrum_image(samples: Audio, sample_rate: int) -> NDArray[np.float64]:
-    """Power in dB, `(rows, columns)`: LOWEST_HZ to HIGHEST_HZ in equal steps of pitch, low rows first; the whole time.
+    """Power in dB, `(rows, columns)`: LOWEST_HZ to `highest_hz` in equal steps of pitch, low rows first.
 
     The highest power of the channels, and of the bins and moments that fall together in a pixel.
     """
@@ -93,8 +98,8 @@ def spectrum_image(samples: Audio, sample_rate: int) -> NDArray[np.float64]:
     transform = ShortTimeFFT(hann(_WINDOW, sym=False), _HOP, sample_rate, scale_to="magnitude")
     padded = np.pad(samples, ((0, max(0, _WINDOW - len(samples))), (0, 0)))
     power = (np.abs(transform.stft(padded, axis=0)) ** 2).max(axis=1)  # (n_bins, n_columns)
-    highest = min(HIGHEST_HZ, sample_rate / 2)
-    rows = np.floor(np.geomspace(LOWEST_HZ, highest, _ROWS, endpoint=False) / transform.delta_f).astype(int)
+    edges = np.geomspace(LOWEST_HZ, highest_hz(sample_rate), _ROWS, endpoint=False)
+    rows = np.floor(edges / transform.delta_f).astype(int)
     columns = np.unique(np.linspace(0, power.shape[1], _MOST_COLUMNS, endpoint=False).astype(int))
     pixels = np.maximum.reduceat(np.maximum.reduceat(power, rows, axis=0), columns, axis=1)
     return np.asarray(10 * np.log10(pixels + 1e-20))

@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from rtsep.evaluation.bsseval import StemScores
-from rtsep.evaluation.excerpts import HIGHEST_HZ, LONGEST_SECONDS, LOWEST_HZ, MIXTURE, RANGE_DB, TRUTH
+from rtsep.evaluation.excerpts import LONGEST_SECONDS, LOWEST_HZ, MIXTURE, RANGE_DB, TRUTH, highest_hz
 from rtsep.evaluation.experiment import Method, SongScores, folder_of
+from rtsep.evaluation.songs import Song
 
 PAGE = "index.html"
 _HEAD = """<!DOCTYPE html>
@@ -38,18 +39,19 @@ document.addEventListener("play", event => {
 """
 
 
-def listening_page(results: Sequence[SongScores], methods: Sequence[Method]) -> str:
-    """HTML for the folder in which the excerpts of these songs lie."""
+def listening_page(songs: Sequence[Song], results: Sequence[SongScores], methods: Sequence[Method]) -> str:
+    """HTML for the folder in which the excerpts of `songs` lie, `results` being theirs."""
     models = [method.name for method in methods if method.kind == "model"]
     about = (
-        f"<p>The middle of each song, {LONGEST_SECONDS:.0f} s at most. Pictures: {LOWEST_HZ:.0f} Hz to "
-        f"{HIGHEST_HZ / 1000:.0f} kHz in equal steps of pitch, {RANGE_DB:.0f} dB down from the mixture's loudest. "
-        "Scores are of the whole song, in dB. A player goes on where another one of the same song is.</p>\n"
+        f"<p>The middle of each song, {LONGEST_SECONDS:.0f} s at most. Pictures: equal steps of pitch, "
+        f"{RANGE_DB:.0f} dB down from the mixture's loudest. Scores are of the whole song, in dB. A player goes on "
+        "where another one of the same song is.</p>\n"
     )
-    return _HEAD + "<h1>Stems to listen to</h1>\n" + about + "".join(_song(r, models) for r in results) + _SCRIPT
+    parts = [_song(song, result, models) for song, result in zip(songs, results, strict=True)]
+    return _HEAD + "<h1>Stems to listen to</h1>\n" + about + "".join(parts) + _SCRIPT
 
 
-def _song(result: SongScores, models: Sequence[str]) -> str:
+def _song(song: Song, result: SongScores, models: Sequence[str]) -> str:
     columns = {TRUTH: TRUTH} | {folder_of(models, name): Path(name).stem for name in models}
     heads = "".join(f"<th>{escape(title)}</th>" for title in columns.values())
     rows = []
@@ -61,7 +63,8 @@ def _song(result: SongScores, models: Sequence[str]) -> str:
         rows.append(f"<tr><th>{escape(stem)}</th>{''.join(cells)}</tr>\n")
     mixture = f"<tr><th>{MIXTURE}</th>{_player(Path(result.song, MIXTURE), '')}</tr>\n"
     table = f"<table>\n{mixture}<tr><th></th>{heads}</tr>\n{''.join(rows)}</table>\n"
-    return f"<section>\n<h2>{escape(result.song)}</h2>\n{table}</section>\n"
+    shown = f"<p>Pictures: {LOWEST_HZ:.0f} Hz to {highest_hz(song.sample_rate) / 1000:g} kHz.</p>\n"
+    return f"<section>\n<h2>{escape(result.song)}</h2>\n{shown}{table}</section>\n"
 
 
 def _player(name: Path, text: str) -> str:
