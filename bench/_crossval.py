@@ -15,8 +15,9 @@ from _folds import Fold, check_apart
 from _recipes import Table, dictionary_key, examples_key, model_key, override, write_recipe
 from _songs import middles
 
+from rtsep.engine.process import own_cores
 from rtsep.evaluation.bsseval import StemScores
-from rtsep.evaluation.experiment import SongScores, default_processes, evaluate_songs, methods
+from rtsep.evaluation.experiment import SongScores, evaluate_songs, methods
 from rtsep.model_file import save_model
 from rtsep.sparse.ranks import Shard
 from rtsep.training.augment import Mixer
@@ -86,7 +87,7 @@ def _draw(job: Job, data: Path) -> tuple[Examples, Shard]:
     def report(done: int) -> None:
         tell("mixtures", done / recipe.mixtures, f"{done} of {recipe.mixtures}")
 
-    return draw_examples(cut_by(recipe, mixture_examples), mixer, recipe.mixtures, default_processes(), progress=report)
+    return draw_examples(cut_by(recipe, mixture_examples), mixer, recipe.mixtures, len(own_cores()), progress=report)
 
 
 def _fit(jobs: Sequence[Job], examples: Examples, shard: Shard) -> None:
@@ -106,7 +107,7 @@ def judge(jobs: Sequence[Job], baselines: Sequence[str], seconds: float | None) 
         found = evaluate_songs(
             songs,
             methods(list(names), baselines),
-            default_processes(),
+            len(own_cores()),
             lambda done, total: tell("judging", done / total, f"{done} of {total} s"),
         )
     return [

@@ -11,11 +11,11 @@ from pathlib import Path
 import demo_song
 import numpy as np
 import pytest
-import soundfile
 import torch
 from small_timbrenet import CQT_SPEC, SIZES, STFT_SPEC
 
 import rtsep
+from rtsep.commands.train_timbrenet import share_out
 from rtsep.errors import ModelError, OptionError
 from rtsep.sparse.ranks import ONE_RANK
 from rtsep.timbrenet.features import Features, band_views
@@ -65,9 +65,7 @@ def data(tmp_path_factory):
     """Two songs, pieces of the demo song's real stems, and a recipe beside them; 10 s of it are in neither."""
     folder = tmp_path_factory.mktemp("data")
     for name, start, seconds in (("First", 0, 8), ("Second", 8, 2)):
-        (folder / "songs" / name).mkdir(parents=True)
-        for stem, samples in zip(STEMS, demo_song.stems(start, seconds), strict=True):
-            soundfile.write(folder / "songs" / name / f"{stem}.flac", samples, 44100)
+        demo_song.write_stems(folder / "songs" / name, start, seconds)
     (folder / "recipe.toml").write_text(RECIPE)
     return folder
 
@@ -81,7 +79,7 @@ def recipe(data):
 def trained(data, recipe):
     """The model, and the folder of its run."""
     run = RunFolder(data / "run", ONE_RANK)
-    return fit_timbrenet(recipe, data, "cpu", 1, silent, run), run.path
+    return fit_timbrenet(recipe, data, "cpu", 0, silent, run), run.path
 
 
 def silent(*_):
@@ -120,7 +118,7 @@ def test_examples_are_the_same_for_any_number_of_processes(data, recipe):
     mixer, _ = recipe.mixers(recipe.sources(data))
     drawer = Drawer(mixer, recipe.spec, recipe.sizes, permutations=2)
     drawn = []
-    for processes in (1, 2):
+    for processes in (0, 2):
         with drawing([drawer], processes, 2) as draw:
             drawn.append(list(draw(0, range(1, 3))))
     assert len(drawn[0]) == 2 * drawer.group_size == 32
@@ -178,9 +176,9 @@ def test_training_that_was_stopped_goes_on_to_the_same_bits(data, recipe, traine
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_timbrenet(recipe, data, "cpu", 1, stop_in_the_third_epoch, short)
+        fit_timbrenet(recipe, data, "cpu", 0, stop_in_the_third_epoch, short)
     assert len(read_curve(short.path / "timbrenet.csv")["epoch"]) == 2
-    again = fit_timbrenet(recipe, data, "cpu", 1, silent, short)
+    again = fit_timbrenet(recipe, data, "cpu", 0, silent, short)
     assert all(np.array_equal(again.weights[name], array) for name, array in trained[0].weights.items())
     assert not np.array_equal(again.weights["time0"], 0 * again.weights["time0"])
     for name in ("timbrenet.csv", "run.json", "recipe.toml"):
@@ -195,13 +193,13 @@ def test_a_state_of_another_network_is_refused_in_one_line(name, data, recipe, t
         other.begin(recipe, recipe.sources(data))
         other.keep("timbrenet", wrong)
         with pytest.raises(ModelError, match=r"^state of a network that .*: train on with .*"):
-            fit_timbrenet(recipe, data, "cpu", 1, silent, other)
+            fit_timbrenet(recipe, data, "cpu", 0, silent, other)
 
 
 def test_order_free_training_learns_too(data, recipe):
     schedule = replace(recipe.schedule, sharpness=0.5)
     run = RunFolder(data / "free", ONE_RANK)
-    fit_timbrenet(replace(recipe, schedule=schedule), data, "cpu", 1, silent, run)
+    fit_timbrenet(replace(recipe, schedule=schedule), data, "cpu", 0, silent, run)
     curve = read_curve(run.path / "timbrenet.csv")
     assert curve["held_out_loss"][-1] < curve["held_out_loss"][0]
 
@@ -218,6 +216,11 @@ def test_outputs_whose_order_was_free_are_put_into_the_one_that_fits_best(data, 
     put_in_order(network, recipe.schedule, examples)
     assert evaluate(network, recipe.schedule, examples) == pytest.approx(min(fixed), rel=1e-6)
     assert max(fixed) > min(fixed) + 1e-3
+
+
+@pytest.mark.parametrize(("device", "shares"), [("cpu", [(0, 1), (1, 1), (1, 2), (8, 8)]), ("cuda", [(0, 1), (15, 1)])])
+def test_drawing_and_learning_share_the_cores(device, shares):
+    assert [share_out(sum(share), device) for share in shares] == shares
 
 
 def test_learning_rate_rises_and_falls():

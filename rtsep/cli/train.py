@@ -72,7 +72,10 @@ def timbrenet(
     data: Data,
     out: Out,
     run: Run = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where torch computes.")] = "cpu",
+    device: Annotated[
+        Literal["cpu", "cuda"],
+        typer.Option(help="Where torch computes; with cpu on half of the cores, the others draw mixtures."),
+    ] = "cpu",
 ) -> Task:
     """Train a causal mask network; by one process, with torch."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from rtsep.commands.console import print_tables, warn
+from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError, OutputError
 from rtsep.evaluation.experiment import (
     CLASSICS,
@@ -21,7 +22,6 @@ from rtsep.evaluation.experiment import (
     MIXTURE,
     Method,
     SongScores,
-    default_processes,
     evaluate_songs,
     has_librosa,
     methods,
@@ -74,10 +74,10 @@ def evaluate(options: EvaluateOptions) -> int:
     songs = find_songs(options.data, options.songs, stems)
     with new_folder(options.audio) if options.audio else nullcontext() as sounds:
         with show_progress(False, "evaluating") as progress:
-            results = evaluate_songs(songs, chosen, default_processes(), progress, sounds)
+            results = evaluate_songs(songs, chosen, len(own_cores()), progress, sounds)
         if sounds:
             with new_file(sounds / PAGE) as page:
-                page.write_text(listening_page(results, chosen), encoding="utf-8")
+                page.write_text(listening_page(songs, results, chosen), encoding="utf-8")
     summaries = {
         measure: {m.name: summarize(score_matrix(results, m.name, measure), stems) for m in chosen}
         for measure in MEASURES

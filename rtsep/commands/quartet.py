@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError, OutputError
 from rtsep.io.new_folder import new_folder
 from rtsep.progress import show_progress
@@ -28,7 +28,7 @@ def quartet(collections: Sequence[Path], out: Path, chorales: int, seed: int, pr
     for folder in [notes / instrument.name for notes in collections for instrument in INSTRUMENTS]:
         if not folder.is_dir():
             raise OptionError(f"folder {folder} is not there: it holds the {folder.name}'s notes")
-    cores = (os.cpu_count() or 1) if processes is None else processes
+    cores = len(own_cores()) if processes is None else processes
     limits = (("chorales", chorales, 1, 1000), ("seed", seed, 0, 2**32), ("processes", cores, 1, 256))
     for name, value, least, most in limits:
         if not least <= value <= most:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError, OutputError
 from rtsep.progress import show_progress
 from rtsep.rendering.arrange import find_library
@@ -20,7 +20,7 @@ def render(
         raise OptionError(f"MIDI folder {midi} is not there: give the one that holds Groove MIDI and POP909")
     if missing := [folder for folder in voices if not folder.is_dir()]:
         raise OptionError(f"voices folder {missing[0]} is not there: give folders with recordings of singers")
-    cores = (os.cpu_count() or 1) if processes is None else processes
+    cores = len(own_cores()) if processes is None else processes
     limits = (("songs", songs, 1, 10000), ("seconds", seconds, 1, 3600), ("seed", seed, 0, 2**32))
     for name, value, least, most in (*limits, ("processes", cores, 1, 256)):
         if not least <= value <= most:

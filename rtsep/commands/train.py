@@ -12,7 +12,7 @@ from typing import TypeVar
 from rtsep.commands.console import guarded, warn
 from rtsep.commands.stages import show_stages
 from rtsep.dictionary_file import LearnedDictionary, load_dictionary, save_dictionary
-from rtsep.engine.process import world_size
+from rtsep.engine.process import own_cores, world_size
 from rtsep.errors import OptionError, OutputError
 from rtsep.model_file import SparseModel, save_model
 from rtsep.sparse.ranks import ONE_RANK, Ranks
@@ -104,7 +104,7 @@ def _keeper(options: TrainOptions, ranks: Ranks) -> Keeper:
 
 def _processes(ranks: Ranks) -> int:
     """Ranks are the parallelism; a process by itself starts others."""
-    return (os.cpu_count() or 1) if ranks.size == 1 else 1
+    return len(own_cores()) if ranks.size == 1 else 1
 
 
 def _save_model(model: SparseModel, out: Path) -> None:

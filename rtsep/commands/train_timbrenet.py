@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from rtsep.commands.stages import show_stages
 from rtsep.commands.train import TrainOptions, check_files, draw_run
-from rtsep.engine.process import world_size
+from rtsep.engine.process import own_cores, world_size
 from rtsep.errors import OptionError
 from rtsep.sparse.ranks import ONE_RANK
 from rtsep.timbrenet.model import save_timbrenet
@@ -26,13 +24,23 @@ def train_timbrenet(options: TrainOptions, device: str) -> int:
         raise OptionError(
             f"torch cannot be imported ({error}): training needs it; pip install 'rtsep[timbrenet]'"
         ) from error
-    check_device(device)
+    processes, threads = share_out(len(own_cores()), device)
+    check_device(device, threads)
     keeper = RunFolder(options.run, ONE_RANK) if options.run else NOTHING_KEPT
     with show_stages() as progress:
-        model = fit_timbrenet(recipe, options.data, device, os.cpu_count() or 1, progress, keeper)
+        model = fit_timbrenet(recipe, options.data, device, processes, progress, keeper)
     save_timbrenet(model, options.out)
     n_weights = sum(array.size for array in model.weights.values())
     print(f"{options.out}: {n_weights} weights, held-out loss {model.notes['held_out_loss']:.2f} dB")
     if options.run:
         draw_run(options.run)
     return 0
+
+
+def share_out(cores: int, device: str) -> tuple[int, int]:
+    """How many processes draw mixtures, and how many threads learn from them: together as many as the cores.
+
+    Which of the two takes longer depends on the recipe; beside a graphics processor nearly all that is left is drawing.
+    """
+    threads = 1 if device == "cuda" else (cores + 1) // 2
+    return cores - threads, threads

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsep.engine.process import own_cores, use_one_thread
+from rtsep.engine.process import use_one_thread
 from rtsep.errors import ModelError, RtsepError
 from rtsep.evaluation.bsseval import SongScorer, StemScores
 from rtsep.evaluation.excerpts import begin_excerpt
@@ -178,8 +178,3 @@ def _start_worker() -> None:
     """Leave interruptions to the process that leads: it ends its workers, and says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     use_one_thread()
-
-
-def default_processes() -> int:
-    """As many as there are cores to run on."""
-    return len(own_cores())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from math import ceil, cos, pi
@@ -47,7 +46,8 @@ def fit_timbrenet(
     progress: Progress,
     keeper: Keeper = NOTHING_KEPT,
 ) -> TimbreModel:
-    """The model of a recipe, from the recordings below the folder `data`; `processes` draw the mixtures.
+    """The model of a recipe, from the recordings below the folder `data`; `processes` draw the mixtures,
+    or with none this one does.
 
     Goes on after the last epoch that `keeper` has, on the processor to the same bits.
     """
@@ -76,12 +76,11 @@ def fit_timbrenet(
     return TimbreModel(recipe.stems, SAMPLE_RATE, recipe.spec, recipe.sizes, export(learner.average), notes)
 
 
-def check_device(name: str) -> None:
-    """Raise OptionError unless torch can compute there; on the processor let it use every core."""
+def check_device(name: str, threads: int) -> None:
+    """Raise OptionError unless torch can compute there; on the processor let it use so many `threads`."""
     if name == "cuda" and not torch.cuda.is_available():
         raise OptionError("device cuda: torch finds no graphics processor here; take --device cpu")
-    if name == "cpu":
-        torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(threads)
 
 
 def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:

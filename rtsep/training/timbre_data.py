@@ -124,9 +124,9 @@ Draw = Callable[[int, Sequence[int]], Iterator[Example]]
 def drawing(drawers: Sequence[Drawer], processes: int, ahead: int) -> Iterator[Draw]:
     """A function that gives, of one of the drawers, the examples of some groups, in order.
 
-    More than one of `processes` draw `ahead` groups of what is used; with one, this process draws when it is asked.
+    `processes` beside this one draw `ahead` groups of what is used; with none, this one draws when it is asked.
     """
-    if processes == 1:
+    if processes == 0:
         yield lambda which, groups: chain.from_iterable(map(drawers[which].draw, groups))
         return
     # Forked processes would share CUDA's state, and torch's threads.
