@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from rtsep.engine.crew import leave
+from rtsep.engine.ending import leave
 from rtsep.engine.joining import connect
 from rtsep.engine.remote import RemoteWorker, Task
 from rtsep.engine.schedule import Pace

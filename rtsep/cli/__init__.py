@@ -64,7 +64,7 @@ def _refuse(message: str, led: bool) -> NoReturn:
         warn(message)
         _dismiss(REFUSED)
     if world_size() > 1:
-        from rtsep.engine.crew import leave_together
+        from rtsep.engine.ending import leave_together
 
         leave_together(lambda: warn(message), REFUSED)
     warn(message)

@@ -1,37 +1,26 @@
-"""Start and end of an MPI job: rank 0 tells the others what to compute, or sends them home; none is left waiting."""
+"""An MPI job: rank 0 tells the others what to compute, or sends them home; none is left waiting."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from rtsep.engine.ending import end_at_once, end_launcher_later, leave, run_to_its_end, telling_of_death
 from rtsep.engine.joining import connect
-from rtsep.engine.line import PeerLost
 from rtsep.engine.mpi import MpiEngine
-from rtsep.engine.process import (
-    INTERRUPTED,
-    RankRecord,
-    Terminated,
-    open_launcher_stderr,
-    own_record,
-    seconds_since_start,
-    survives_deaths,
-)
+from rtsep.engine.process import RankRecord, Terminated, own_record, seconds_since_start, survives_deaths
 from rtsep.engine.remote import RankFailed, RemoteWorker, Task
 from rtsep.engine.schedule import Pace
 from rtsep.engine.stock import LONGEST_RUN
-from rtsep.engine.waiting import barrier, nap
+from rtsep.engine.waiting import nap
 from rtsep.engine.worker import Load, Order, follow
 from rtsep.errors import RtsepError
-from rtsep.last_will import LastWill
 from rtsep.types import Bytes, Separator
 
 if TYPE_CHECKING:
@@ -43,10 +32,7 @@ _READY_SHARE = 4.0  # of the time that rank 0 took itself, which grows with the 
 _IMPORT_SECONDS = 30.0
 _BYE_SECONDS = 10.0
 _WAKE_SECONDS = 2.0
-_FAREWELL_SECONDS = 0.5
-_LAUNCHER_SECONDS = 1
 _NAP_SECONDS = 0.002
-_DIED = "rtsep: rank {} died, and with it the job; start it again"
 
 
 class Crew:
@@ -139,22 +125,15 @@ def lead_ranks(lead: Callable[[Crew], int]) -> NoReturn:
     """
     comm = connect()
     crew = Crew(comm)
-    with _telling_of_death():
+    with telling_of_death():
         code = _exit_code(lead, crew)
     if not crew.dismissed:
         end_at_once(code)
     left = crew.left_behind
     if left and not (survives_deaths() and all(worker.signal(signal.SIGKILL) for worker in left)):
-        _end_launcher_later()
+        end_launcher_later()
         comm.Abort(code)
     leave(comm, code)
-
-
-def _telling_of_death() -> AbstractContextManager[object]:
-    """On rank 0: have its death told if it dies meanwhile; under ULFM another rank does, as it may live on."""
-    if survives_deaths():
-        return nullcontext()
-    return LastWill('echo "$1" >&2', _DIED.format(0), stderr=open_launcher_stderr() or sys.stderr)
 
 
 def _exit_code(lead: Callable[[Crew], int], crew: Crew) -> int:
@@ -168,31 +147,15 @@ def _exit_code(lead: Callable[[Crew], int], crew: Crew) -> int:
     return 1
 
 
-def _end_launcher_later() -> None:
-    """See that the launcher ends too: of a host that is cut off it hears nothing, and would wait for it.
-
-    Open MPI's ends without at one of the next SIGTERMs, which another process has to send: MPI's abort ends this one.
-    """
-    often = f"for _ in 1 2 3 4 5 6; do sleep {_LAUNCHER_SECONDS}; kill -TERM {os.getppid()} || exit; done"
-    nowhere = subprocess.DEVNULL
-    subprocess.Popen(["sh", "-c", often], start_new_session=True, stdin=nowhere, stdout=nowhere, stderr=nowhere)
-
-
 def follow_ranks(prepare: Callable[[], None], load: Load) -> NoReturn:
     """Do what rank 0 says, which is in `lead_ranks`, and end with it."""
     comm = connect()
-    try:
+
+    def part() -> NoReturn:
         follow(comm, prepare, load)
         leave(comm, 0)
-    except KeyboardInterrupt:
-        end_at_once(INTERRUPTED)
-    except PeerLost:
-        end_after_death(comm)
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        comm.Abort(1)
-    raise AssertionError("Abort has returned")
+
+    run_to_its_end(comm, part)
 
 
 def dismiss_all(code: int) -> NoReturn:
@@ -203,49 +166,3 @@ def dismiss_all(code: int) -> NoReturn:
             return code
 
     lead_ranks(nothing)
-
-
-def end_after_death(comm: MPI.Intracomm) -> NoReturn:
-    """End this rank, as one has died without which the job cannot go on; the first that lives says so."""
-    from mpi4py import MPI
-
-    failed = comm.Get_failed()
-    dead = MPI.Group.Translate_ranks(failed, list(range(failed.size)), comm.Get_group())
-    first = min(set(range(comm.size)) - set(dead))
-    if comm.rank == first:
-        ranks = ", ".join(map(str, sorted(dead)))
-        print(_DIED.format(ranks), file=sys.stderr, flush=True)
-        time.sleep(_FAREWELL_SECONDS)  # mpirun takes several bad exit codes at a time for a crash of its own
-    end_at_once(int(comm.rank == first))
-
-
-def leave_together(say: Callable[[], None], code: int) -> NoReturn:
-    """Before there is any work: have rank 0 `say` why, and end the job with `code`. Every rank has to come here."""
-    comm = connect()
-    if comm.rank == 0:
-        say()
-    leave(comm, code if comm.rank == 0 else 0)
-
-
-def leave(comm: MPI.Intracomm, code: int) -> NoReturn:
-    """End this process; all ranks that live have to come here.
-
-    Where the launcher survives deaths no rank waits for another, as MPI's own end at times hangs after deaths (Open MPI
-    5.0), and is not asked for. Elsewhere the launcher takes an end without it for a crash.
-    """
-    from mpi4py import MPI
-
-    rank = comm.rank
-    if not survives_deaths():
-        barrier(comm)
-        MPI.Finalize()
-    if rank == 0 and code:
-        # mpirun adds a banner of its own to a code other than 0, unless the other ranks are gone already.
-        time.sleep(_FAREWELL_SECONDS)
-    end_at_once(code)
-
-
-def end_at_once(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

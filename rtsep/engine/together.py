@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.engine.crew import end_after_death, end_at_once, leave
+from rtsep.engine.ending import end_at_once, leave, run_to_its_end
 from rtsep.engine.joining import connect
-from rtsep.engine.line import PeerLost, noticing_death
+from rtsep.engine.line import noticing_death
 from rtsep.engine.process import INTERRUPTED, survives_deaths
 from rtsep.engine.waiting import barrier, settle
 from rtsep.errors import RtsepError
@@ -77,7 +75,8 @@ def run_together(task: Callable[[Ranks], int]) -> NoReturn:
     sees to. Anything else that is raised, on any rank, ends all of them at once, with that rank's traceback.
     """
     comm = connect()
-    try:
+
+    def part() -> NoReturn:
         with noticing_death():
             code = task(MpiRanks(comm))
             if code == INTERRUPTED:
@@ -86,12 +85,5 @@ def run_together(task: Callable[[Ranks], int]) -> NoReturn:
         if survives_deaths():
             time.sleep(_FAREWELL_SECONDS)  # who is gone before the others have heard the last word is dead to them
         leave(comm, code if comm.rank == 0 else 0)
-    except KeyboardInterrupt:
-        end_at_once(INTERRUPTED)
-    except PeerLost:
-        end_after_death(comm)
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        comm.Abort(1)
-    raise AssertionError("Abort has returned")
+
+    run_to_its_end(comm, part)
