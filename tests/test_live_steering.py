@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -39,15 +40,14 @@ def press(letters: bytes, stems: tuple[str, ...] = STEMS) -> dict[str, object]:
 
 
 class Terminal:
-    """`rtsep live` on a terminal of its own, which can be typed into and read."""
+    """Python, as with `rtsep live`, on a terminal of its own, which can be typed into and read."""
 
-    def __init__(self, *options: object) -> None:
+    def __init__(self, *words: object) -> None:
         self._master, self._slave = pty.openpty()
         termios.tcsetwinsize(self._slave, (40, 110))
         self.before = termios.tcgetattr(self._slave)
-        command = [sys.executable, "-m", "rtsep.cli", "live", *map(str, options)]
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, *map(str, words)],
             stdin=self._slave,
             stderr=self._slave,
             stdout=subprocess.PIPE,
@@ -93,6 +93,12 @@ class Terminal:
         assert self.process.stdout
         return self.process.stdout.read()
 
+    def wait_until_as_before(self, seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while termios.tcgetattr(self._slave) != self.before:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def __enter__(self) -> Terminal:
         return self
 
@@ -112,9 +118,9 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(song: Path, folder: Path) -> tuple[object, ...]:
-    model = song.with_name("small.safetensors")
+    source = ("--input-file", song, "--model", song.with_name("small.safetensors"))
     files = ("--record", folder / "takes", "--format", "wav", "--report", folder / "report.json")
-    return ("--input-file", song, "--model", model, "--output", "none", "--preset", "drumless", *files)
+    return ("-m", "rtsep.cli", "live", *source, "--output", "none", "--preset", "drumless", *files)
 
 
 def test_keys_steer_and_what_is_recorded_between_two_is_the_file_runs(tmp_path: Path, song: Path) -> None:
@@ -154,6 +160,21 @@ def test_a_take_outlives_its_terminal(tmp_path: Path, song: Path) -> None:
         terminal.hang_up()
     assert len(list(tmp_path.glob("takes/take-1/*.wav"))) == len(STEMS)
     assert len(json.loads((tmp_path / "report.json").read_text())["takes"]) == 1
+
+
+def test_a_killed_process_leaves_the_terminal_as_it_was() -> None:
+    program = """
+import queue, sys, time
+from rtsep.live.keys import keyboard, make_keys
+with keyboard(make_keys(("bass",)), queue.SimpleQueue()):
+    print("listening", file=sys.stderr, flush=True)
+    time.sleep(60)
+"""
+    with Terminal("-c", program) as terminal:
+        terminal.wait_for("listening")
+        terminal.type(b"\x1c")
+        assert terminal.process.wait(20) == -signal.SIGQUIT
+        terminal.wait_until_as_before()
 
 
 def test_each_key_is_shown_once_and_does_what_it_says() -> None:

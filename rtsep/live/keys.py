@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import re
 import select
+import subprocess
 import termios
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from rtsep.last_will import LastWill
 from rtsep.live.desk import PRESETS, Change, Desk, Strip, change_strip, open_all, set_gain, set_master, use_preset
 from rtsep.live.steering import Changes
 from rtsep.live.thread import start_thread
 
 _STDIN = 0
 _STEP_DB = 1.0
+# As a shell that is in the background, which else would be stopped; the screen has hidden the cursor.
+_RESTORE = r"trap '' TTOU; stty $1 <$2; printf '\033[?25h' >$2"
 # What arrow and function keys send: it begins with ESC, and has letters and digits that are keys of ours.
 _SEQUENCE = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 
@@ -61,7 +65,7 @@ def keyboard(keys: tuple[Key, ...], changes: Changes) -> Iterator[bool]:
     """Put the changes of keys that are pressed into `changes`; False where there is no terminal to read them from.
 
     The terminal gives each key at once, does not show it, and does not suspend the sound by Ctrl-Z; afterwards it is as
-    it was.
+    it was, also where Ctrl-\\ or something else has killed this process.
     """
     terminal = _terminal()
     if terminal is None:
@@ -71,8 +75,9 @@ def keyboard(keys: tuple[Key, ...], changes: Changes) -> Iterator[bool]:
     wake, waker = os.pipe()
     thread = start_thread(partial(_read, terminal, wake, keys, changes), "rtsep-keys")
     try:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, _at_once(terminal))
-        yield True
+        with _restoring(terminal):
+            termios.tcsetattr(terminal, termios.TCSADRAIN, _at_once(terminal))
+            yield True
     finally:
         with suppress(termios.error):  # where the terminal is gone
             termios.tcsetattr(terminal, termios.TCSADRAIN, before)
@@ -100,6 +105,15 @@ def _terminal() -> int | None:
         if os.tcgetpgrp(_STDIN) != os.getpgrp():
             return None
     return _STDIN
+
+
+def _restoring(terminal: int) -> AbstractContextManager[object]:
+    """If this process is killed within, have the terminal set as it is now."""
+    try:
+        now = subprocess.run(["stty", "-g"], stdin=terminal, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return nullcontext()
+    return LastWill(_RESTORE, now, os.ttyname(terminal))
 
 
 def _at_once(terminal: int) -> list[Any]:
