@@ -10,7 +10,8 @@ import numpy as np
 
 from rtsep.model_file import FrontEndSpec
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tensor_file import FileKind, check_fields, read_tensors, refused_as_damaged, write_tensors
+from rtsep.tables import check_fields
+from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32
 
 KIND = FileKind("dictionary")

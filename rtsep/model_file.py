@@ -17,7 +17,8 @@ from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tensor_file import FileKind, check_fields, read_header, read_tensors, refused_as_damaged, write_tensors
+from rtsep.tables import check_fields
+from rtsep.tensor_file import FileKind, read_header, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32, Bytes
 
 KIND = FileKind("sparse")

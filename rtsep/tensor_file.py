@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +78,6 @@ def refused_as_damaged(path: Path) -> Iterator[None]:
         yield
     except (TypeError, ValueError, ModelError, OptionError) as error:
         raise ModelError(f"{path} is damaged, or of another version ({error}); fetch or train it again") from error
-
-
-def check_names(what: str, found: Iterable[str], needed: Iterable[str], optional: Iterable[str] = ()) -> None:
-    """Raise ValueError unless all that is needed is there, and besides it only what is optional."""
-    missing, unknown = set(needed) - set(found), set(found) - set(needed) - set(optional)
-    faults = [f"{name} missing" for name in sorted(missing)] + [f"{name} unknown" for name in sorted(unknown)]
-    if faults:
-        raise ValueError(f"{what}: {', '.join(faults[:3])}")
-
-
-def check_fields(what: str, found: Iterable[str], of: type[Any]) -> None:
-    """Raise ValueError unless these are the names of a dataclass's fields; those with a default may be missing."""
-    optional = {field.name for field in fields(of) if (field.default, field.default_factory) != (MISSING, MISSING)}
-    check_names(what, found, {field.name for field in fields(of)} - optional, optional)
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def test_groups_and_shares_are_those_of_the_collection(data):
 )
 def test_what_is_not_there_is_one_line(data, kind, options, words):
     with pytest.raises(OptionError, match=words) as caught:
-        dataset(kind, **options).sources(data)
+        dataset({"kind": kind, **options}).sources(data)
     assert "\n" not in str(caught.value)
 
 

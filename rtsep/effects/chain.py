@@ -18,6 +18,7 @@ from rtsep.effects.processors import (
     saturate,
     widen,
 )
+from rtsep.tables import check_numbers
 from rtsep.types import Audio, Stems
 
 
@@ -33,6 +34,11 @@ class Chain:
     width: float = 0.0
     pan: float = 0.0
     limiter: float = 0.0
+
+    def __post_init__(self) -> None:
+        chances = {name: value for name, value in vars(self).items() if name != "equalizer_db"}
+        check_numbers("chain", chances, 0, 1)
+        check_numbers("chain", {"equalizer_db": self.equalizer_db}, 0)
 
 
 def through_chain(samples: Audio, chain: Chain, sample_rate: int, rng: np.random.Generator) -> Audio:

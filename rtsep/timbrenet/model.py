@@ -10,7 +10,8 @@ import numpy as np
 
 from rtsep.frontend.features import FrontEnd
 from rtsep.model_file import FrontEndSpec, check_array, check_stems, model_path
-from rtsep.tensor_file import FileKind, check_fields, check_names, read_tensors, refused_as_damaged, write_tensors
+from rtsep.tables import check_fields, check_names
+from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.timbrenet.layers import Sizes, Weights, weight_shapes
 
 KIND = FileKind("timbrenet")

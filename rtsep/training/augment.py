@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft, rfftfreq
 
 from rtsep.effects.chain import Chain, through_chain, through_limiter
+from rtsep.tables import check_numbers
 from rtsep.training.sources import Source, read_clip
 from rtsep.types import F32, STEMS, Audio, Stems
 
@@ -34,6 +35,14 @@ class Remix:
     semitones: float = 3.0
     tilt_db: float = 3.0
     chain: Chain = field(default_factory=Chain)
+
+    def __post_init__(self) -> None:
+        chances = {name: value for name, value in vars(self).items() if name.endswith("_chance")}
+        spreads = ("level_spread_db", "same_song_spread_db", "semitones", "tilt_db")
+        check_numbers("remix", {"seconds": self.seconds}, 0.1)
+        check_numbers("remix", chances, 0, 1)
+        check_numbers("remix", {name: getattr(self, name) for name in spreads}, 0)
+        check_numbers("remix.level_db", self.level_db, -120, 120)
 
 
 class Mixer:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from rtsep.errors import OptionError
 from rtsep.io.folders import sounds_below
+from rtsep.tables import check_fields, check_numbers
 from rtsep.training.sources import Source, open_source
 from rtsep.types import STEMS
 
@@ -108,7 +109,7 @@ class Mir1k:
         return [open_source(p, p.stem, "vocals", self.folder, self.share, [1]) for p in kept]
 
 
-KINDS: Mapping[str, Callable[..., Dataset]] = {
+KINDS: Mapping[str, type[Any]] = {
     "songs": SongFolder,
     "musdb": Musdb,
     "solo": SoloFolder,
@@ -116,9 +117,17 @@ KINDS: Mapping[str, Callable[..., Dataset]] = {
 }
 
 
-def dataset(kind: str, **options: Any) -> Dataset:
-    """A dataset from what a recipe says of it. Raises KeyError or TypeError for what no dataset has."""
-    return KINDS[kind](**{name: tuple(v) if isinstance(v, list) else v for name, v in options.items()})
+def dataset(table: Mapping[str, Any]) -> Dataset:
+    """A dataset from what a recipe says of it: its `kind` and its fields. Raises ValueError for what none has."""
+    kind, options = str(table.get("kind")), {name: value for name, value in table.items() if name != "kind"}
+    if kind not in KINDS:
+        raise ValueError(f"a set of recordings of kind {kind!r}: it must be {', '.join(KINDS)}")
+    check_fields(f"a set of kind {kind}", options, KINDS[kind])
+    if not isinstance(options["folder"], str):
+        raise ValueError(f"a set of kind {kind}: folder {options['folder']!r} must be a folder's name")
+    check_numbers(f"a set of kind {kind}", {"share": options.get("share", 1.0)}, 0)
+    made: Dataset = KINDS[kind](**{name: tuple(v) if isinstance(v, list) else v for name, v in options.items()})
+    return made
 
 
 def _singer(path: Path) -> str:

@@ -13,12 +13,16 @@ from rtsep.errors import OptionError
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.features import Decoded
 from rtsep.model_file import FrontEndSpec
+from rtsep.tables import check_fields, check_names, check_numbers
 from rtsep.training.augment import Remix
 from rtsep.training.datasets import Dataset, SongFolder, dataset
 from rtsep.training.sources import Source
 
 SAMPLE_RATE = 44100
 T = TypeVar("T")
+_DICTIONARY = (
+    *("atoms", "patch_columns", "compression", "learning_sparsity", "whitening_floor", "sparsity", "patches", "epochs"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,13 @@ class SparseRecipe:
     mask_exponent: float
     decoded_columns: Decoded = "newest"
 
+    def __post_init__(self) -> None:
+        counts = ("mixtures", "atoms", "patch_columns", "dictionary_patches", "dictionary_epochs")
+        positive = ("compression", "mask_exponent")
+        others = ("learning_sparsity", "whitening_floor", "sparsity", "ridge", "decoder_epochs")
+        for names, least in ((counts, 1), (positive, 0.01), (others, 0)):
+            check_numbers("entries", {name: getattr(self, name) for name in names}, least)
+
     def sources(self, data: Path) -> list[Source]:
         """The recordings that the recipe names, below the folder `data`."""
         datasets = (SongFolder(self.songs, self.held_out), *self.datasets)
@@ -64,30 +75,30 @@ def read_recipe(path: Path) -> SparseRecipe:
 def read_toml(path: Path, make: Callable[[str, dict[str, Any]], T]) -> T:
     """What `make` makes of the text and the table of a recipe. Raises OptionError for all that prevents it."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         return make(text, tomllib.loads(text))
     except OSError as error:
         raise OptionError(f"recipe {path} cannot be read ({error.strerror}): give a TOML file, see recipes/") from error
-    except KeyError as error:
-        raise OptionError(f"recipe {path}: there is no entry {error}; compare with those in recipes/") from error
     except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise OptionError(f"recipe {path}: {error}; compare with those in recipes/") from error
 
 
 def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
+    check_names("entries", table, ("seed", "data", "frontend", "dictionary", "decoder"), ("remix",))
     data, code, decode = table["data"], table["dictionary"], table["decoder"]
+    check_names("data", data, ("songs", "held_out", "mixtures"), ("solo", "set"))
+    check_names("dictionary", code, _DICTIONARY)
+    check_names("decoder", decode, ("ridge", "mask_exponent"), ("epochs", "columns"))
     # `data.solo` is short for sets of that kind.
     sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
-    if (epochs := int(decode.get("epochs", 0))) < 0:
-        raise ValueError(f"decoder epochs {epochs}")
     if (decoded := decode.get("columns", "newest")) not in get_args(Decoded):
         raise ValueError(f"decoder columns {decoded!r} are not {' or '.join(get_args(Decoded))}")
     return SparseRecipe(
         text=text,
-        seed=int(table["seed"]),
-        songs=data["songs"],
+        seed=seed_of(table),
+        songs=str(data["songs"]),
         held_out=tuple(data["held_out"]),
-        datasets=tuple(dataset(**options) for options in sets),
+        datasets=tuple(map(dataset, sets)),
         remix=remix_of(table),
         mixtures=int(data["mixtures"]),
         spec=spec_of(table),
@@ -100,19 +111,32 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
         dictionary_patches=int(code["patches"]),
         dictionary_epochs=int(code["epochs"]),
         ridge=float(decode["ridge"]),
-        decoder_epochs=epochs,
+        decoder_epochs=int(decode.get("epochs", 0)),
         mask_exponent=float(decode["mask_exponent"]),
         decoded_columns=decoded,
     )
 
 
+def seed_of(table: dict[str, Any]) -> int:
+    """A recipe's `seed`, which generators of random numbers take from 0 on."""
+    check_numbers("entries", {"seed": table["seed"]}, 0)
+    return int(table["seed"])
+
+
 def remix_of(table: dict[str, Any]) -> Remix:
     """How a recipe's mixtures are drawn: its table `remix`, and in that `chain`."""
-    remix = dict(table.get("remix", {}))
-    return Remix(**remix | {"chain": Chain(**remix.get("chain", {}))})
+    remix = table.get("remix", {})
+    chain = remix.get("chain", {})
+    check_fields("remix", remix, Remix)
+    check_fields("remix.chain", chain, Chain)
+    return Remix(**remix | {"chain": Chain(**chain)})
 
 
 def spec_of(table: dict[str, Any]) -> FrontEndSpec:
-    """A recipe's front end: its table `frontend`, and in that `bands`."""
-    options = dict(table["frontend"])
-    return FrontEndSpec(options.pop("kind"), BandLayout(SAMPLE_RATE, **options.pop("bands", {})), options)
+    """A recipe's front end: its table `frontend`, and in that `bands`. Raises RtsepError for one that cannot be."""
+    options = {"kind": "", "bands": {}} | table["frontend"]
+    kind, bands = options.pop("kind"), {"sample_rate": SAMPLE_RATE} | options.pop("bands")
+    check_fields("frontend.bands", bands, BandLayout)
+    spec = FrontEndSpec(kind, BandLayout(**bands), options)
+    spec.build()
+    return spec

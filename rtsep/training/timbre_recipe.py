@@ -8,10 +8,11 @@ from typing import Any
 
 from rtsep.errors import OptionError
 from rtsep.model_file import FrontEndSpec
+from rtsep.tables import check_fields, check_names, check_numbers
 from rtsep.timbrenet.layers import Sizes
 from rtsep.training.augment import Mixer, Remix
 from rtsep.training.datasets import Dataset, SongFolder, dataset
-from rtsep.training.recipe import SAMPLE_RATE, read_toml, remix_of, spec_of
+from rtsep.training.recipe import SAMPLE_RATE, read_toml, remix_of, seed_of, spec_of
 from rtsep.training.sources import Source
 from rtsep.types import STEMS
 
@@ -42,10 +43,12 @@ class Schedule:
 
     def __post_init__(self) -> None:
         counts = ("epochs", "examples", "batch", "validation_examples", "permutations")
-        if min(getattr(self, name) for name in counts) < 1 or self.examples < self.batch:
-            raise ValueError(f"{', '.join(counts)} must be 1 at least, and a batch no more than the examples")
-        if not (self.learning_rate > 0 and 0 <= self.average < 1 and (self.sharpness is None or self.sharpness > 0)):
-            raise ValueError("learning_rate and sharpness must be above 0, average from 0 to below 1")
+        check_numbers("training", {name: getattr(self, name) for name in counts}, 1)
+        check_numbers("training", {"batch": self.batch}, 1, self.examples)
+        check_numbers("training", {"learning_rate": self.learning_rate}, 1e-9)
+        check_numbers("training", {"weight_decay": self.weight_decay, "average": self.average}, 0, 0.99999)
+        if self.sharpness is not None:
+            check_numbers("training", {"sharpness": self.sharpness}, 1e-3)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -100,7 +103,11 @@ def read_timbre_recipe(path: Path) -> TimbreRecipe:
 
 
 def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
+    check_names("entries", table, ("seed", "data", "frontend", "network", "training"), ("remix",))
     data, remix = table["data"], remix_of(table)
+    check_names("data", data, ("songs", "held_out", "validation"), ("stems", "set"))
+    check_fields("network", table["network"], Sizes)
+    check_fields("training", table["training"], Schedule)
     if not data["validation"]:
         raise ValueError("validation: one song at least")
     stems = tuple(data.get("stems", STEMS))
@@ -108,12 +115,12 @@ def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
         raise ValueError(f"remix.level_db: {min(missing)} is not there; all of {', '.join(stems)} need a level")
     return TimbreRecipe(
         text=text,
-        seed=int(table["seed"]),
+        seed=seed_of(table),
         stems=stems,
-        songs=data["songs"],
+        songs=str(data["songs"]),
         held_out=tuple(data["held_out"]),
         validation=tuple(data["validation"]),
-        datasets=tuple(dataset(**options) for options in data.get("set", [])),
+        datasets=tuple(map(dataset, data.get("set", []))),
         remix=remix,
         spec=spec_of(table),
         sizes=Sizes.from_table(table["network"]),
