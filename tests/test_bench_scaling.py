@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from launch import rtsep
 from small_model import write_small_model
 from sound_files import make_song, write_song
 
-from rtsep.commands.bench_scaling import parse_ranks
-from rtsep.errors import OptionError
+from rtsep.commands.bench_scaling import ScalingOptions, bench_scaling, parse_ranks
+from rtsep.errors import OptionError, RtsepError
 
 
 def test_figures_of_one_and_two_ranks(tmp_path: Path) -> None:
@@ -44,7 +46,19 @@ def test_what_is_no_number_of_ranks_is_refused(text: str) -> None:
         parse_ranks(text)
 
 
-def test_a_launcher_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    finished = rtsep("bench", "scaling", "--launcher", "nonesuch --hosts all", cwd=tmp_path)
-    assert finished.code == 2
-    assert finished.line.startswith("rtsep: launcher nonesuch --hosts all: ")
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"launcher": "nonesuch --hosts all"}, "launcher nonesuch --hosts all: is not installed"),
+        ({"launcher": " "}, "is not installed"),
+        ({"launcher": "mpirun 'x"}, "cannot be read"),
+        ({"cores": -1}, "cores -1"),
+        ({"repeats": 0}, "repeats 0"),
+        ({"models": ("cqt-sparse", "nonesuch")}, "'nonesuch' is not known"),
+        ({"song": Path("nowhere.wav")}, "nowhere.wav"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_any_work(wrong: dict[str, Any], told: str) -> None:
+    options = {"models": ("cqt-sparse",), "ranks": (1, 2), "seconds": math.nan} | wrong
+    with pytest.raises(RtsepError, match=told):
+        bench_scaling(ScalingOptions(**options), None, None)

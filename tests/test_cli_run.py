@@ -171,6 +171,7 @@ def damage(folder: Path) -> None:
         ("song.wav --tempo 3", "--tempo"),
         ("song.wav other.wav", "other.wav"),
         ("", "SONG"),
+        ("song.wav --model=", "'--model='"),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing(folder: Path, arguments: str, words: str) -> None:

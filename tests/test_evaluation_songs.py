@@ -94,7 +94,7 @@ def test_links_to_folders_are_followed_and_no_song_counts_twice(tmp_path: Path) 
 
 
 def test_what_holds_no_songs_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="is not there"):
+    with pytest.raises(OptionError, match="there is no such folder"):
         find_songs(tmp_path / "none")
     with pytest.raises(OptionError, match="no songs under"):
         find_songs(tmp_path)

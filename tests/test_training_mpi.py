@@ -67,7 +67,7 @@ def test_a_decoder_on_the_dictionary_is_the_model_that_is_trained_in_one_go(
     ("command", "words", "n_ranks"),
     [
         ("dictionary none.toml --data . --out new.safetensors", "recipe none.toml cannot be read", 0),
-        ("dictionary recipe.toml --data nowhere --out new.safetensors", "data folder nowhere is not there", 3),
+        ("dictionary recipe.toml --data nowhere --out new.safetensors", "folder nowhere: there is no such folder", 3),
         ("sparse recipe.toml --data . --out new.bin", "must end in .safetensors", 0),
         ("sparse recipe.toml --data cut --out new.safetensors", "drums.flac cannot be read from", 2),
         ("sparse few.toml --data . --out new.safetensors", "2 mixtures for 3 ranks", 3),

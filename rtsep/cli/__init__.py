@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _join(words[0])
     if world_rank() > 0:
         sys.stdout = open(os.devnull, "w")  # rank 0 alone speaks; tracebacks go to stderr  # noqa: SIM115
+    # pathlib takes an empty name for the current folder: what a shell's variable lacked would be all that is there.
+    if empty := [word for word in words if not word or (word.startswith("--") and word.endswith("="))]:
+        _refuse(f"argument {empty[0]!r}: it says nothing; leave it out, or look at what should stand there", led)
     import typer
 
     from rtsep.cli.app import app

@@ -146,9 +146,7 @@ def scaling(
         from rtsep.commands.bench_scaling import ScalingOptions, bench_scaling, parse_ranks
 
         models = tuple(model or ["cqt-sparse"])
-        chosen = ScalingOptions(
-            models, parse_ranks(ranks), song, repeats=max(1, repeats), launcher=launcher, cores=cores
-        )
+        chosen = ScalingOptions(models, parse_ranks(ranks), song, repeats=repeats, launcher=launcher, cores=cores)
         return bench_scaling(chosen, json, plot)
 
     return task

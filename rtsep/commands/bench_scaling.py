@@ -19,6 +19,8 @@ import numpy as np
 from rtsep.commands.console import print_tables
 from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError, RtsepError
+from rtsep.io.audio_file import open_audio
+from rtsep.model_file import model_path
 from rtsep.run_report import check_report_path, write_json
 from rtsep.types import Audio
 
@@ -67,6 +69,7 @@ def bench_scaling(options: ScalingOptions, path: Path | None, picture: Path | No
     """Measure, print the table, write the rows to `path` as JSON and draw `picture`; returns the exit code."""
     for file in filter(None, (path, picture)):
         check_report_path(file)
+    _check(options)
     rows = measure(options)
     print_rows(rows)
     if path:
@@ -78,10 +81,31 @@ def bench_scaling(options: ScalingOptions, path: Path | None, picture: Path | No
     return 0
 
 
+def _check(options: ScalingOptions) -> None:
+    """Refuse what can be known to fail before anything is measured. Raises RtsepError."""
+    for name, number in (("repeats", options.repeats), ("cores", options.cores)):
+        if number is not None and number < 1:
+            raise OptionError(f"{name} {number}: must be 1 or more; leave it out for the usual number")
+    for model in options.models:
+        model_path(model)
+    if options.song:
+        with open_audio(options.song):
+            pass
+    if max(options.ranks) > 1:
+        _check_launcher(options.launcher)
+
+
+def _check_launcher(launcher: str) -> None:
+    try:
+        program = next(iter(shlex.split(launcher)), "")
+    except ValueError as error:
+        raise OptionError(f"launcher {launcher}: cannot be read ({error}); write it as for a shell") from error
+    if shutil.which(program, path=_path()) is None:
+        raise OptionError(f"launcher {launcher}: is not installed; give another, or --ranks 1")
+
+
 def measure(options: ScalingOptions) -> list[Row]:
     """A row for each model and number of ranks: medians over repeated runs. Raises RtsepError."""
-    if max(options.ranks) > 1 and shutil.which(shlex.split(options.launcher)[0], path=_path()) is None:
-        raise OptionError(f"launcher {options.launcher}: is not installed; give another, or --ranks 1")
     with TemporaryDirectory() as name:
         folder = Path(name)
         song = options.song or write_synthetic_song(folder, options.seconds)
@@ -127,8 +151,9 @@ def run_once(model: str, song: Path, n_ranks: int, launcher: str, folder: Path) 
     command = [*launch, sys.executable, "-m", "rtsep.cli", "run", str(song), *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": _path()})
     if done.returncode:
-        last = " ".join(done.stderr.split())[-200:]
-        raise RtsepError(f"bench: {n_ranks} ranks ended with code {done.returncode} ({last}); mend that first")
+        lines = done.stderr.splitlines()
+        told = next((line for line in lines if line.startswith("rtsep: ")), lines[-1] if lines else "nothing was told")
+        raise RtsepError(f"bench: {n_ranks} ranks ended with code {done.returncode} ({told}); mend that first")
     return json.loads(report.read_text())
 
 

@@ -77,7 +77,7 @@ def check_files(options: TrainOptions, songs: str) -> None:
     """Raise RtsepError unless the data are there and the result can be written."""
     data, out = options.data, options.out
     if not data.is_dir():
-        raise OptionError(f"data folder {data} is not there: give the folder that holds {songs}/")
+        raise OptionError(f"data folder {data}: there is no such folder; give the one that holds {songs}/")
     if out.suffix != ".safetensors" or out.is_dir():
         raise OptionError(f"file {out} must end in .safetensors, so that it can be loaded again, and be no folder")
     if not os.access(out.parent, os.W_OK):

@@ -58,7 +58,7 @@ def find_songs(folder: Path, names: Sequence[str] = (), stems: tuple[str, ...] =
     """
     expected = ", ".join(f"SONG/{stem}.wav" for stem in stems[:2])
     if not folder.is_dir():
-        raise OptionError(f"data folder {folder} is not there: give one of songs, {expected}, ...")
+        raise OptionError(f"data folder {folder}: there is no such folder; give one of songs, {expected}, ...")
     found: dict[Path, dict[str, Path]] = {}
     for path in sounds_below(folder):
         if path.stem in stems:

@@ -76,7 +76,8 @@ def read_soundfont(path: Path) -> SoundFont:
             (size,) = struct.unpack_from("<I", data, start)
             records = list(_PRESET.iter_unpack(data[start + 4 : start + 4 + size]))
     except (OSError, ValueError, struct.error) as error:
-        raise OptionError(f"{path} is no SoundFont ({error}): take it out of the folder") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OptionError(f"{path} is no SoundFont ({reason}): give another, or take it out of its folder") from error
     return SoundFont(path, frozenset((bank, program) for _, program, bank, *_ in records[:-1]))
 
 
