@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rtsep.model_file import FrontEndSpec
+from rtsep.model_file import FrontEndSpec, check_rate
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tables import check_fields
+from rtsep.tables import check_fields, check_numbers
 from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32
 
@@ -56,6 +56,8 @@ def load_dictionary(path: Path) -> LearnedDictionary:
 
 
 def _check_sizes(learned: LearnedDictionary) -> None:
+    check_rate(learned.sample_rate, learned.spec)
+    check_numbers("file", {"compression": learned.compression}, 0.01, 100)
     atoms = Dictionary(learned.atoms)
     n_bands = learned.spec.build().n_bands
     if atoms.n_bands != n_bands:

@@ -17,12 +17,13 @@ from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tables import check_fields
+from rtsep.tables import check_fields, check_numbers
 from rtsep.tensor_file import FileKind, read_header, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32, Bytes
 
 KIND = FileKind("sparse")
 _ARRAYS = ("atoms", "whitening", "decoder")
+_RATES = (1000, 768000)  # Hz
 _SHIPPED = Path(__file__).parent / "models"
 _FRONT_ENDS: Mapping[str, Callable[..., FrontEnd]] = {"cqt": CQT, "stft": STFT}
 
@@ -155,6 +156,9 @@ def _check_sizes(model: SparseModel) -> None:
     frontend = model.frontend()
     n_bands, n_decoded = frontend.n_bands, model.grid(frontend).places.size
     check_stems(model.stems)
+    check_rate(model.sample_rate, model.spec)
+    check_numbers("file", {"sparsity": model.sparsity}, 0)
+    check_numbers("file", {"compression": model.compression, "mask_exponent": model.mask_exponent}, 0.01, 100)
     n_atoms, patch_columns = model.atoms.shape[:2]
     n_features = patch_columns * n_bands
     fitting = {
@@ -167,9 +171,18 @@ def _check_sizes(model: SparseModel) -> None:
 
 
 def check_stems(stems: tuple[str, ...]) -> None:
-    """Raise ValueError where there are none, or their names could not be names of files."""
-    if not stems or not all(stem.isidentifier() for stem in stems):
+    """Raise ValueError where there are none, two of one name, or names that could not be names of files."""
+    if not stems or not all(isinstance(stem, str) and stem.isidentifier() for stem in stems):
         raise ValueError(f"stems {stems}: they name files, and must be plain words")
+    if len(set(stems)) < len(stems):
+        raise ValueError(f"stems {stems}: no two of them may have one name")
+
+
+def check_rate(sample_rate: int, spec: FrontEndSpec) -> None:
+    """Raise ValueError where a model's rate in Hz is not that of its front end, or could not be one of sound."""
+    check_numbers("file", {"sample_rate": sample_rate}, *_RATES)
+    if sample_rate != spec.layout.sample_rate:
+        raise ValueError(f"sample_rate {sample_rate}: it must be that of the bands, {spec.layout.sample_rate}")
 
 
 def check_array(name: str, array: F32, shape: tuple[int, ...]) -> None:

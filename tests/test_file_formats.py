@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,21 @@ CHANGES: list[tuple[str, Callable[[Header], Any], str]] = [
     *((kind, lambda header: header["spec"]["layout"].update(tilt=1), "bands: tilt unknown") for kind in KINDS),
     *((kind, lambda header: header["spec"]["sizes"].update(zoom=1), ZOOM) for kind in KINDS),
     ("timbrenet", lambda header: header["sizes"].update(heads=4), "sizes: heads unknown"),
+    *(
+        (kind, lambda header: header.update(sample_rate=0), "sample_rate 0 must be a number from 1000")
+        for kind in KINDS
+    ),
+    *((kind, lambda header: header.update(sample_rate=48000), "must be that of the bands, 44100") for kind in KINDS),
+    ("timbrenet", lambda header: header["sizes"].update(level_slices=10**9), "a whole number from 1 to 4096"),
+    ("timbrenet", lambda header: header.update(stems=[1, 2]), "stems (1, 2): they name files"),
+    ("sparse", lambda header: header.update(stems=["a", "a"]), "no two of them may have one name"),
+    ("sparse", lambda header: header.update(mask_exponent=math.nan), "mask_exponent nan must be a number from 0.01"),
+    ("sparse", lambda header: header["spec"]["sizes"].update(slice_length=1 << 30), "65536 at most"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "change", "words"), CHANGES, ids=[f"{kind}-{words}" for kind, _, words in CHANGES])
-def test_headers_that_hold_more_or_less_are_told_by_name(
+def test_headers_that_cannot_be_are_told_with_what_is_wrong(
     tmp_path: Path, kind: str, change: Callable[[Header], Any], words: str
 ) -> None:
     write, load = KINDS[kind]
@@ -91,7 +102,7 @@ def test_headers_that_hold_more_or_less_are_told_by_name(
     change_header(path, change)
     with pytest.raises(ModelError) as caught:
         load(path)
-    assert_one_line(caught.value, str(path), f"is damaged, or of another version ({words})", "train it again")
+    assert_one_line(caught.value, str(path), "is damaged, or of another version (", words, "train it again")
 
 
 def test_a_network_from_before_there_were_partials_is_one_clear_line(tmp_path: Path) -> None:

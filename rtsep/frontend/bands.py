@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rtsep.errors import OptionError
 
 _MOST_BINS = 1200  # a band a cent
+_LOWEST_HZ = 1.0
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class BandLayout:
             raise OptionError(f"bins_per_octave {self.bins_per_octave}: it must be from 1 to {_MOST_BINS}; 24 is usual")
         if not 0 <= self.gamma < self.sample_rate / 2:
             raise OptionError(f"gamma {self.gamma} Hz: it must be from 0 to below the Nyquist frequency; 20 is usual")
-        if not 0 < self.f_min < self._limit():
+        if not _LOWEST_HZ <= self.f_min < self._limit():
             raise OptionError(
-                f"f_min {self.f_min} Hz: it must lie between 0 and {self._limit():g} Hz, the lesser of f_max and 95 % "
-                "of the Nyquist frequency; 30 is usual"
+                f"f_min {self.f_min} Hz: it must lie between {_LOWEST_HZ:g} and {self._limit():g} Hz, the "
+                "lesser of f_max and 95 % of the Nyquist frequency; 30 is usual"
             )
 
     def _limit(self) -> float:

@@ -17,7 +17,7 @@ from rtsep.frontend.arrays import Array, complex_type, fitting, flat, float_type
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.plan import Scratch, plan_bands, plan_groups
 from rtsep.frontend.real_fft import RealFFT
-from rtsep.frontend.windows import tukey_slice
+from rtsep.frontend.windows import LONGEST_SLICE, tukey_slice
 
 # A band's impulse response is a slice long at 4 bins of bandwidth; the foot of its main lobe may stick out a little.
 _FIT = 0.99
@@ -132,10 +132,10 @@ class CQT:
 def _check_sizes(layout: BandLayout, slice_length: int, transition: int, n_columns: int) -> None:
     if n_columns < 2 or n_columns & (n_columns - 1):
         raise OptionError(f"n_columns {n_columns}: it must be a power of two from 2 on; 8 suits the presets")
-    if slice_length < 4 * n_columns or slice_length % (2 * n_columns):
+    if not 4 * n_columns <= slice_length <= LONGEST_SLICE or slice_length % (2 * n_columns):
         raise OptionError(
-            f"slice_length {slice_length}: it must be a multiple of 2 n_columns = {2 * n_columns}, at least twice; "
-            "powers of two are fastest"
+            f"slice_length {slice_length}: it must be a multiple of 2 n_columns = {2 * n_columns}, twice at least and "
+            f"{LONGEST_SLICE} at most; powers of two are fastest"
         )
     if transition % 2 or not 0 < transition <= slice_length // 2:
         raise OptionError(

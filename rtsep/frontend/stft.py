@@ -12,7 +12,7 @@ from rtsep.frontend import kernels
 from rtsep.frontend.arrays import Array, complex_type, fitting, flat, float_type, ready, sliced_samples
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.real_fft import RealFFT
-from rtsep.frontend.windows import dual_window, hann_periodic, low_delay_pair
+from rtsep.frontend.windows import LONGEST_SLICE, dual_window, hann_periodic, low_delay_pair
 
 
 class STFT:
@@ -119,8 +119,10 @@ def _shares(weights: NDArray[np.float64], dtype: np.dtype[np.float64]) -> tuple[
 
 
 def _check_sizes(slice_length: int, hop: int, output_length: int) -> None:
-    if slice_length < 2 or slice_length % 2:
-        raise OptionError(f"slice_length {slice_length}: it must be even, at least 2; powers of two are fastest")
+    if not 2 <= slice_length <= LONGEST_SLICE or slice_length % 2:
+        raise OptionError(
+            f"slice_length {slice_length}: it must be even, from 2 to {LONGEST_SLICE}; powers of two are fastest"
+        )
     if not 0 < output_length <= slice_length or output_length % 2:
         raise OptionError(f"output_length {output_length}: it must be even, from 2 to slice_length {slice_length}")
     if not 0 < hop <= output_length // 2 or slice_length % hop or output_length % hop:

@@ -6,6 +6,8 @@ import numpy as np
 
 from rtsep.types import F64
 
+LONGEST_SLICE = 1 << 16  # samples, 1.5 s at 44.1 kHz: beyond that a plan of bands fills the memory
+
 
 def hann_periodic(length: int) -> F64:
     """Hann window `(length,)` whose translates by `length / r` sum to a constant for every whole r >= 2."""

@@ -11,6 +11,7 @@ from rtsep.timbrenet.features import VIEWS
 from rtsep.types import F32
 
 TAPS = 3  # of a convolution, over slices and over bands
+_MOST = 4096  # of anything: more would be a slip of the pen, and fill the memory
 Weights = Mapping[str, F32]
 
 # Of a band's frequency. A note's colour is told by what lies at the multiples, its fundamental by the fractions
@@ -41,8 +42,8 @@ class Sizes:
         counts |= {"bottleneck": self.bottleneck, "timbres": self.timbres}
         counts |= {"level_slices": self.level_slices, "dilations": min(self.dilations, default=0)}
         for name, value in counts.items():
-            if value < 1:
-                raise OptionError(f"{name} {value}: a network needs 1 at least; write a larger number")
+            if not (isinstance(value, int) and 1 <= value <= _MOST):
+                raise OptionError(f"{name} {value}: a network needs a whole number from 1 to {_MOST}; write one")
         if not 0 < self.compression <= 2:
             raise OptionError(f"compression {self.compression}: it must be above 0 and at most 2; 0.3 is usual")
         if not self.ratios or min(self.ratios) <= 0:

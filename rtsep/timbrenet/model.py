@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rtsep.frontend.features import FrontEnd
-from rtsep.model_file import FrontEndSpec, check_array, check_stems, model_path
+from rtsep.model_file import FrontEndSpec, check_array, check_rate, check_stems, model_path
 from rtsep.tables import check_fields, check_names
 from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.timbrenet.layers import Sizes, Weights, weight_shapes
@@ -65,6 +65,7 @@ def load_timbrenet(name_or_path: str) -> TimbreModel:
 
 def _check(model: TimbreModel) -> None:
     check_stems(model.stems)
+    check_rate(model.sample_rate, model.spec)
     frontend = model.frontend()
     fitting = weight_shapes(model.sizes, frontend.n_bands, frontend.n_columns, len(model.stems))
     check_names("weights", model.weights, fitting)
