@@ -157,7 +157,7 @@ def _check_sizes(model: SparseModel) -> None:
     n_bands, n_decoded = frontend.n_bands, model.grid(frontend).places.size
     check_stems(model.stems)
     check_rate(model.sample_rate, model.spec)
-    check_numbers("file", {"sparsity": model.sparsity}, 0)
+    check_numbers("file", {"sparsity": model.sparsity}, 1e-6)
     check_numbers("file", {"compression": model.compression, "mask_exponent": model.mask_exponent}, 0.01, 100)
     n_atoms, patch_columns = model.atoms.shape[:2]
     n_features = patch_columns * n_bands

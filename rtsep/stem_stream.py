@@ -9,6 +9,7 @@ import numpy as np
 
 from rtsep.engine.local import LocalEngine
 from rtsep.errors import AudioError
+from rtsep.io.audio_file import SAMPLE_RATES
 from rtsep.streaming.overlap_add import OverlapAdd
 from rtsep.streaming.resample import Resampler
 from rtsep.streaming.slicer import Slicer
@@ -22,12 +23,9 @@ def separate(audio: Audio, sample_rate: int, separator: Separator | None = None)
     """Stems `(n_stems, n_samples, n_channels)` of a whole song `(n_samples, n_channels)` in memory, on this process.
 
     `separator` is the default model's if not given; its `stems` names them. They add up to the song. Raises AudioError
-    for another shape, and for samples that are not finite.
+    for another shape, samples that are no floating-point numbers or not finite, and rates outside 8 to 192 kHz.
     """
-    if audio.ndim != 2 or 0 in audio.shape:
-        raise AudioError(f"audio is {audio.shape}: it must be (n_samples, n_channels), neither of them 0; reshape it")
-    if not np.isfinite(audio).all():
-        raise AudioError("audio has samples that are NaN or infinite: take them out or set them to 0")
+    _check(audio, sample_rate)
     if separator is None:
         from rtsep.separator import load_separator  # takes a second, which a refusal need not wait for
 
@@ -35,6 +33,18 @@ def separate(audio: Audio, sample_rate: int, separator: Separator | None = None)
     stream = StemStream(separator, sample_rate, audio.shape[1])
     blocks = (audio[i : i + _BLOCK].astype(np.float32) for i in range(0, len(audio), _BLOCK))
     return np.concatenate(list(stream.run(LocalEngine(separator), blocks)), axis=1)
+
+
+def _check(audio: Audio, sample_rate: int) -> None:
+    if audio.ndim != 2 or 0 in audio.shape:
+        raise AudioError(f"audio is {audio.shape}: it must be (n_samples, n_channels), neither of them 0; reshape it")
+    if not np.issubdtype(audio.dtype, np.floating):
+        raise AudioError(f"audio is of {audio.dtype}: it must be floating-point, full scale at 1; convert it")
+    if not max(audio.max(), -audio.min()) <= np.finfo(np.float32).max:
+        raise AudioError("audio has samples that are NaN or infinite: take them out or set them to 0")
+    lowest, highest = SAMPLE_RATES
+    if not (lowest <= sample_rate <= highest and sample_rate == int(sample_rate)):
+        raise AudioError(f"sample rate {sample_rate}: it must be a whole number, {lowest} to {highest} Hz; resample it")
 
 
 class StemStream:

@@ -175,6 +175,9 @@ def test_separate_takes_whole_songs_at_their_own_rate_and_refuses_what_is_none(m
     assert stems.shape == (4, *short.shape)
     assert stems.dtype == np.float32
     assert np.abs(stems.sum(axis=0) - short).max() <= 1e-5
-    for wrong in (short[:, 0], short[:0], np.full_like(short, np.inf)):
+    for wrong in (short[:, 0], short[:0], *(np.full((9, 1), x) for x in (np.inf, np.nan, 1e39, 1))):
         with pytest.raises(AudioError, match=r"must be|NaN"):
             rtsep.separate(wrong, RATE)
+    for rate in (0, 7999, 192001, 44100.5, np.nan):
+        with pytest.raises(AudioError, match=f"sample rate {rate}: it must be a whole number"):
+            rtsep.separate(short, rate)

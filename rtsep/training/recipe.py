@@ -56,9 +56,10 @@ class SparseRecipe:
 
     def __post_init__(self) -> None:
         counts = ("mixtures", "atoms", "patch_columns", "dictionary_patches", "dictionary_epochs")
-        positive = ("compression", "mask_exponent")
-        others = ("learning_sparsity", "whitening_floor", "sparsity", "ridge", "decoder_epochs")
-        for names, least in ((counts, 1), (positive, 0.01), (others, 0)):
+        exponents = ("compression", "mask_exponent")
+        positive = ("learning_sparsity", "whitening_floor", "sparsity")
+        others = ("ridge", "decoder_epochs")
+        for names, least in ((counts, 1), (exponents, 0.01), (positive, 1e-6), (others, 0)):
             check_numbers("entries", {name: getattr(self, name) for name in names}, least)
 
     def sources(self, data: Path) -> list[Source]:
