@@ -49,7 +49,9 @@ def sheet_of_dictionary(name: str, learned: LearnedDictionary) -> AtomSheet:
     """Its atoms, the most used first."""
     order = np.argsort(-learned.usage, kind="stable")
     title = f"{_sizes(name, learned.atoms, learned.spec)}; the most used first"
-    return AtomSheet(title, learned.atoms[order], learned.spec.layout.centres(), np.zeros((len(order), 0), np.float32))
+    return AtomSheet(
+        title, learned.atoms[order], learned.spec.build().band_centres, np.zeros((len(order), 0), np.float32)
+    )
 
 
 def sheet_of_model(name: str, model: SparseModel) -> AtomSheet:
@@ -57,7 +59,7 @@ def sheet_of_model(name: str, model: SparseModel) -> AtomSheet:
     order = np.argsort(centres_of_mass(model.atoms), kind="stable")
     title = f"{_sizes(name, model.atoms, model.spec)}; from low to high"
     shares = stem_shares(model.decoder, len(model.stems))
-    return AtomSheet(title, model.atoms[order], model.spec.layout.centres(), shares[order], model.stems)
+    return AtomSheet(title, model.atoms[order], model.spec.build().band_centres, shares[order], model.stems)
 
 
 def centres_of_mass(atoms: F32) -> F32:

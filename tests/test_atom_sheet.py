@@ -24,7 +24,8 @@ from rtsep.atom_sheet import (
 )
 from rtsep.dictionary_file import LearnedDictionary, save_dictionary
 from rtsep.errors import OptionError, OutputError
-from rtsep.model_file import load_model
+from rtsep.frontend.bands import BandLayout
+from rtsep.model_file import FrontEndSpec, load_model
 from rtsep.sparse.dictionary import Dictionary
 
 HZ = np.geomspace(50, 15000, 30)
@@ -111,6 +112,14 @@ def test_a_model_goes_from_low_to_high_and_a_dictionary_by_use(model_path: Path)
     usage = np.array([0.1, 0.5, 0, 0.3, 0.2, 0.6, 0.4], np.float32)
     learned = LearnedDictionary(44100, model.spec, 0.5, model.atoms, usage)
     np.testing.assert_array_equal(sheet_of_dictionary("d", learned).atoms, model.atoms[[5, 1, 6, 3, 4, 0, 2]])
+
+
+def test_a_band_that_catches_no_bin_has_no_row(tmp_path: Path) -> None:
+    spec = FrontEndSpec("stft", BandLayout(44100), {"slice_length": 1024, "hop": 256})
+    sheet = sheet_of_model(
+        "small", load_model(str(write_small_model(tmp_path / "m.safetensors", n_atoms=2, spec=spec)))
+    )
+    assert len(sheet.hz) == sheet.atoms.shape[2] < len(spec.layout.centres())
 
 
 @pytest.mark.parametrize("n_atoms", [1, 7, 300])

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 from scipy.signal import butter, sosfilt
 
+from rtsep.errors import OptionError
 from rtsep.quartet.chorales import Timing, Tone
 from rtsep.quartet.kernels import read_at
 from rtsep.quartet.single_notes import SAMPLE_RATE, SingleNote, Sound, load_sound
@@ -100,6 +101,8 @@ def _choose(pitch: float, dynamic: str, notes: Sequence[SingleNote], rng: np.ran
     nearest = sorted(notes, key=lambda n: abs(n.pitch - pitch) + (4 if n.dynamic != dynamic else 0))
     sounds = ((sound, note.pitch) for note in nearest if (sound := load_sound(note)) is not None)
     found = list(islice(sounds, _NEAREST))
+    if not found:
+        raise OptionError(f"{notes[0].path.parent} has no note that can be held: give recordings of longer ones")
     return found[int(rng.integers(len(found)))]
 
 
