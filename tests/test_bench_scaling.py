@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launch import rtsep
+from launch import ROOT, rtsep
 from small_model import write_small_model
 from sound_files import make_song, write_song
 
@@ -34,6 +34,18 @@ def test_figures_of_one_and_two_ranks(tmp_path: Path) -> None:
         assert 0 < row["chunk_ms"] < 1e3 * row["rtf"] * 3.0
     assert (tmp_path / "rows.png").read_bytes().startswith(b"\x89PNG")
     assert "efficiency" in finished.stdout
+
+
+def test_the_readme_has_what_was_measured_last() -> None:
+    rows = json.loads((ROOT / "bench/results/scaling.json").read_text())["rows"]
+    found = {row["ranks"]: row for row in rows if row["model"] == "cqt-sparse"}
+    rtf = {ranks: f"{row['rtf']:.3f}" for ranks, row in found.items()}
+    start = {ranks: f"{row['startup_seconds']:.1f} s" for ranks, row in found.items()}
+    said = f"""RTF {rtf[1]} for stereo at 44.1 kHz with one process, {rtf[2]} with two ranks, {rtf[16]} with sixteen,
+        {rtf[32]} with thirty-two"""
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert " ".join(said.split()) in readme
+    assert f"Start-up takes {start[1]}, with sixteen ranks {start[16]};" in readme
 
 
 def test_numbers_of_ranks_are_read_in_any_order_once() -> None:
