@@ -9,6 +9,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import mean, median
@@ -76,9 +77,14 @@ def _time_one_process(separator: Separator, path: Path, folder: Path) -> dict[st
         with song.writers:
             chunks = song.chunks()
             while (chunk := watch.time("read", lambda: next(chunks, None))) is not None:
-                result = watch.time("compute", lambda chunk=chunk: compute(separator, chunk))
-                watch.time("write", lambda result=result: song.take(result))
-            watch.time("end", lambda: (song.finish(), song.commit(0.0)))
+                result = watch.time("compute", partial(compute, separator, chunk))
+                watch.time("write", partial(song.take, result))
+
+            def end() -> None:
+                song.finish()
+                song.commit(0.0)
+
+            watch.time("end", end)
     return watch.means()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -74,7 +74,7 @@ def train(jobs: Sequence[Job], data: Path) -> None:
             _fit(list(same), examples, shard)
 
 
-def _sorted(jobs: Sequence[Job], key: Callable[[SparseRecipe], str]) -> list[Job]:
+def _sorted(jobs: Iterable[Job], key: Callable[[SparseRecipe], str]) -> list[Job]:
     return sorted(jobs, key=lambda job: key(job.recipe))
 
 

@@ -66,7 +66,7 @@ def best_seconds(tasks: Sequence[Callable[[], object]], repeats: int) -> list[fl
 
 def fft_flops(length: int) -> float:
     """Operations of a complex FFT, as they are counted since Cooley and Tukey: 5 n log2 n."""
-    return 5 * length * np.log2(max(length, 2))
+    return float(5 * length * np.log2(max(length, 2)))
 
 
 def analyze_cost(frontend: CQT | STFT) -> Cost:

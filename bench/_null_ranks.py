@@ -53,7 +53,9 @@ def measure(worker: RemoteWorker, separator: Null) -> dict[str, float]:
     while not worker.ready:
         worker.listen()
     samples = np.random.default_rng(0).standard_normal((separator.shape.input_length, N_CHANNELS)).astype(np.float32)
-    hand, look, collect = [], [], []
+    hand: list[float] = []
+    look: list[float] = []
+    collect: list[float] = []
     for index in range(N_CHUNKS):
         started = time.perf_counter()
         worker.hand(Chunk(index, samples))

@@ -44,7 +44,7 @@ def _simulated_rtf(row: Row, costs: dict[str, Costs], cores: int, seconds: dict[
 
 def foretell(costs: Costs, seconds: float) -> list[Row]:
     """Speed of one job on an endless album, and of as many jobs of GROUP ranks as there is room for."""
-    rows = []
+    rows: list[Row] = []
     for network in NETWORKS:
         one_group = simulate(costs, Job(GROUP, 1000, network)).seconds / 1000
         for n in RANKS:
@@ -65,7 +65,7 @@ def foretell(costs: Costs, seconds: float) -> list[Row]:
 
 def foretell_live(costs: Costs, period: float) -> list[Row]:
     """Latency of computing and messages for a live input that brings a chunk every `period` seconds."""
-    rows = []
+    rows: list[Row] = []
     for network in NETWORKS:
         for n in (2, *RANKS[2:]):
             late = 1e3 * np.array(simulate(costs, Job(n, 300, network, period=period)).chunk_seconds)

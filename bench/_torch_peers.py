@@ -51,7 +51,7 @@ def network_of(model: TimbreModel) -> TimbreNet:
     return network.requires_grad_(False)
 
 
-def eager(network: TimbreNet) -> Filter:
+def eager(network: Callable[[torch.Tensor], torch.Tensor]) -> Filter:
     def run(features: F32) -> F32:
         with torch.inference_mode():
             return np.asarray(network(torch.from_numpy(features)).numpy())

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -29,6 +28,7 @@ from rtsep.commands.bench_scaling import write_synthetic_song
 N_RANKS = 5
 MPIRUN = (str(Path(sys.executable).with_name("mpirun")), "--with-ft", "ulfm", "-n", str(N_RANKS))
 Kill = tuple[float, int]  # seconds after the launch, and whom
+Figures = dict[str, float]  # of a run
 Files = dict[str, bytes]
 
 
@@ -43,7 +43,7 @@ def main() -> None:
 
 def measure(n_kills: int, chance: random.Random) -> list[Row]:
     """A row for each number of workers that are killed in a run."""
-    rows: dict[int, list[Row]] = {}
+    rows: dict[int, list[Figures]] = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
         song = write_synthetic_song(folder, 60.0)
@@ -55,23 +55,21 @@ def measure(n_kills: int, chance: random.Random) -> list[Row]:
             victims = chance.sample(range(1, N_RANKS), chance.randint(1, N_RANKS - 1))
             kills = sorted((chance.uniform(0, usual), rank) for rank in victims)
             run, files = separate(song, folder / f"{number}", MPIRUN, kills)
-            n_kills -= run["killed"]
+            n_kills -= int(run["killed"])
             run["same"] = int(files == expected)
             print([f"{seconds:.2f} s: rank {rank}" for seconds, rank in kills], run, file=sys.stderr, flush=True)
             rows.setdefault(len(victims), []).append(run)
     return [summary(n_victims, rows[n_victims]) for n_victims in sorted(rows)]
 
 
-def summary(n_victims: int, runs: Sequence[Row]) -> Row:
-    sums: Counter[str] = Counter()
-    for run in runs:
-        sums.update({name: run[name] for name in ("killed", "named", "alone", "same", "failed")})
+def summary(n_victims: int, runs: Sequence[Figures]) -> Row:
+    sums = {name: int(sum(run[name] for run in runs)) for name in ("killed", "named", "alone", "same", "failed")}
     seconds = median(run["seconds"] for run in runs)
     case = f"{n_victims} of {N_RANKS - 1} killed"
     return {"case": case, "who": "rtsep", "runs": len(runs), **sums, "seconds": seconds}
 
 
-def separate(song: Path, out: Path, launcher: Sequence[str], kills: Sequence[Kill]) -> tuple[Row, Files]:
+def separate(song: Path, out: Path, launcher: Sequence[str], kills: Sequence[Kill]) -> tuple[Figures, Files]:
     """Run to the end, with those killed; the figures of the run, and what the files hold."""
     report = out.with_suffix(".json")
     command = ("-m", "rtsep.cli", "run", song, "--out", out, "--quiet", "--report", report)
@@ -90,7 +88,7 @@ def separate(song: Path, out: Path, launcher: Sequence[str], kills: Sequence[Kil
         print(process.returncode, stderr, file=sys.stderr)
     files = {path.name: path.read_bytes() for path in sorted((out / f"{song.stem}.stems").iterdir())}
     shares = json.loads(report.read_text())["shares"] if report.exists() else []
-    figures = {
+    figures: Figures = {
         "killed": sum(killed),
         "named": sum(share["fate"] == "died" for share in shares),
         "alone": int("went on alone" in stderr),

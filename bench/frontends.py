@@ -17,6 +17,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -116,12 +117,12 @@ def peers(audio: Signal) -> list[tuple[str, str, RoundTrip]]:
     if importlib.util.find_spec("librosa"):
         import librosa
 
-        sizes = {"sr": RATE, "hop_length": 512, "fmin": 30.0, "bins_per_octave": 24}
+        sizes: dict[str, Any] = {"sr": RATE, "hop_length": 512, "fmin": 30.0, "bins_per_octave": 24}
 
         def librosa_trip() -> NDArray[np.float64]:
             with warnings.catch_warnings(action="ignore"):
                 columns = librosa.cqt(audio.T, n_bins=216, **sizes)
-                return np.asarray(librosa.icqt(columns, length=len(audio), **sizes), float).T
+                return np.asarray(librosa.icqt(columns, length=len(audio), **sizes), np.float64).T
 
         found.append(("cqt + icqt, hop 512", "librosa", librosa_trip))
     return found

@@ -40,14 +40,11 @@ def main() -> None:
     rows: list[Row] = []
     for name, start in found.items():
         for block in BLOCKS[:1] if options.quick else BLOCKS:
-            rows += _with(start, lambda _, name=name, block=block: latency(name, block))
-        rows += _with(start, lambda server, name=name: loss(name, server))
+            with TemporaryDirectory() as folder, start(Path(folder)):
+                rows += latency(name, block)
+        with TemporaryDirectory() as folder, start(Path(folder)) as server:
+            rows += loss(name, server)
     publish(__doc__, rows, options.json)
-
-
-def _with(start: Start, measure: Callable[[Server], list[Row]]) -> list[Row]:
-    with TemporaryDirectory() as folder, start(Path(folder)) as server:
-        return measure(server)
 
 
 @contextmanager

@@ -27,7 +27,9 @@ from threadpoolctl import threadpool_limits
 
 import rtsep.separator
 import rtsep.sparse.coder
+from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import Columns
+from rtsep.frontend.stft import STFT
 from rtsep.separator import SparseSeparator, load_separator
 from rtsep.sparse.dictionary import Dictionary
 from rtsep.streaming.overlap_add import OverlapAdd
@@ -71,6 +73,7 @@ def time_chunk(model: str, repeats: int) -> tuple[SparseSeparator, Clock, float]
         for stage, owner, name in stages:
             patches.enter_context(patch.object(owner, name, timed(getattr(owner, name), stage, clock, counts)))
         separator = load_separator(model)
+        assert isinstance(separator, SparseSeparator)
         shape = separator.shape
         chunk = soundfile.read(DEMO, shape.input_length, 44100, dtype="float32", always_2d=True)[0]
         overlap_add = OverlapAdd(shape, len(separator.stems), 2)
@@ -103,6 +106,7 @@ def timed(function: Callable[..., Any], stage: str, clock: Clock, counts: list[f
 def costs(separator: SparseSeparator, n_active: float) -> dict[str, Cost]:
     """What each stage must compute and touch for a stereo chunk, whose patches are all coded together."""
     frontend, shape, model = separator._frontend, separator.shape, separator.model
+    assert isinstance(frontend, CQT | STFT)
     grid = model.grid(frontend)
     channels, stems, all_slices = 2, len(separator.stems), shape.context_slices + shape.slices
     n_atoms, n_features = len(model.atoms), model.patch_columns * frontend.n_bands

@@ -71,7 +71,7 @@ def weighted(held: F32, power: F32) -> F32:
     total = weights.sum(axis=1)
     sounding = total > SILENT * total.mean()
     cells = held.reshape(len(held), weights.shape[1], -1)[sounding]
-    return np.einsum("sc,sct->st", weights[sounding], cells) / total[sounding, None]
+    return np.asarray(np.einsum("sc,sct->st", weights[sounding], cells) / total[sounding, None])
 
 
 def join(songs: list[list[F32]]) -> list[F32]:
@@ -80,7 +80,7 @@ def join(songs: list[list[F32]]) -> list[F32]:
 
 
 def unit(vectors: F32) -> F32:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12))
 
 
 def table_rows(stems: tuple[str, ...], first: list[F32], second: list[F32]) -> list[Row]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from rtsep.engine.stock import Plan, Stock
+from rtsep.engine.stock import Owner, Plan, Stock
 from rtsep.types import Chunk, ChunkResult
+
+W = TypeVar("W", bound=Owner)
 
 _TOO_LONG_IN_MEDIANS = 20
 _REMEMBERED = 65
@@ -61,7 +63,7 @@ class Pace:
         self.too_long = max(self._at_least, _TOO_LONG_IN_MEDIANS * self.usual)
 
 
-def least_loaded(workers: Sequence[Worker]) -> Worker | None:
+def least_loaded(workers: Sequence[W]) -> W | None:
     """The worker with the fewest chunks among those with room, the first of equals; None when all are full."""
     with_room = [worker for worker in workers if worker.load < worker.room]
     return min(with_room, key=lambda worker: worker.load, default=None)
