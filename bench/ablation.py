@@ -86,11 +86,11 @@ def chosen_variants(base: Table, options: argparse.Namespace) -> dict[str, Table
 def all_variants(base: Table) -> dict[str, dict[str, Any]]:
     """Entries to be replaced, by the name of the variant."""
     single = {
-        "dictionary.atoms": (256, 512, 1024, 2048),
-        "dictionary.patch_columns": (4, 8),
+        "dictionary.atoms": (256, 512, 1024, 2048, 4096),
+        "dictionary.patch_columns": (4, 8, 16),
         "dictionary.sparsity": (0.015, 0.03, 0.06, 0.12),
-        "dictionary.compression": (0.5, 0.7, 1.0),
-        "dictionary.whitening_floor": (2.0, 10.0),
+        "dictionary.compression": (0.35, 0.5, 0.67, 1.0),
+        "dictionary.whitening_floor": (2.0, 10.0, 100.0),
         "decoder.mask_exponent": (1.0, 1.2, 1.5, 2.0),
         "decoder.columns": ("newest", "middle"),
         "decoder.epochs": (50,),
