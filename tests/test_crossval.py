@@ -115,7 +115,7 @@ def test_wrong_entries_are_told(bench: dict[str, ModuleType], text: str) -> None
 @pytest.mark.parametrize(
     ("entry", "shares"),
     [
-        ("decoder.mask_exponent=2.0", {"examples", "dictionary"}),
+        ("decoder.mask_exponent=1.77", {"examples", "dictionary"}),
         ("dictionary.sparsity=0.2", {"examples", "dictionary"}),
         ("dictionary.whitening_floor=1.0", {"examples", "dictionary"}),
         ("dictionary.atoms=512", {"examples"}),
