@@ -23,7 +23,15 @@ from rtsep.errors import DeviceError, OptionError
 from rtsep.io.audio_device import Device
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import NONE, Ends, find_ends, stems_apart
-from rtsep.live.midi import _choose, change_by, faders, list_midi_inputs, volume_db
+from rtsep.live.midi import (
+    _choose,
+    change_by,
+    faders,
+    list_midi_inputs,
+    parse_controls,
+    volume_controls,
+    volume_db,
+)
 from rtsep.live.steering import Changes
 from rtsep.separator import load_separator
 from rtsep.types import STEMS, Audio, Stems
@@ -90,10 +98,12 @@ if find_spec("rtmidi"):  # the package comes without a compiler up to Python 3.1
                 assert "  MIDI rack:faders" in rtsep("devices").stdout.splitlines()
                 with Launched("-m", "rtsep.cli", "live", *files, *devices, "--report", report, "--quiet") as live:
                     live.wait_for(lambda: rack.seconds > 0.6)
+                    rack.move_fader(9, 0)
                     rack.move_fader(2, 0)
                     rack.move_fader(1, 64)
                     finished = live.finish()
-        assert (finished.code, finished.stderr) == (0, "")
+        told = "rtsep: MIDI: controller 7 on channel 9 moves nothing; --faders can\n"
+        assert (finished.code, finished.stderr) == (0, told)
         gains = {strip["stem"]: strip["gain_db"] for strip in json.loads(report.read_text())["desk"]["strips"]}
         assert gains == {"bass": pytest.approx(volume_db(64)), "drums": -60, "vocals": 0, "other": 0}
         stems = package.separate(song, RATE, load_separator(str(model)))
@@ -101,7 +111,10 @@ if find_spec("rtmidi"):  # the package comes without a compiler up to Python 3.1
         assert is_found(stems[:, -RATE // 2 :], [10 ** (volume_db(64) / 20), 0, 1, 1], rack.recorded)
 
     def test_midi_that_is_not_there_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-        with pytest.raises(DeviceError, match=r"^MIDI[^\n]*; "), faders("nix", Changes(), 4):
+        with (
+            pytest.raises(DeviceError, match=r"^MIDI[^\n]*; "),
+            faders("nix", volume_controls(4), Changes(), pytest.fail),
+        ):
             pytest.fail("a device was found")
         assert capfd.readouterr().err == ""
 
@@ -120,13 +133,13 @@ def test_without_the_packages_it_says_how_to_get_them(monkeypatch: pytest.Monkey
 
 
 def test_volume_on_a_stems_channel_is_its_gain_and_all_else_is_not() -> None:
-    desk = make_desk(STEMS)
+    desk, controls = make_desk(STEMS), parse_controls("", STEMS)
     for channel, stem in enumerate(STEMS):
-        change = change_by(mido.Message("control_change", control=7, channel=channel, value=100), 4)
+        change = change_by(mido.Message("control_change", control=7, channel=channel, value=100), controls)
         assert change is not None
         changed = [strip for strip in change(desk).strips if strip.gain_db != 0]
         assert [(strip.stem, strip.gain_db) for strip in changed] == [(stem, pytest.approx(-4.15, abs=0.01))]
-    master = change_by(mido.Message("control_change", control=7, channel=4, value=0), 4)
+    master = change_by(mido.Message("control_change", control=7, channel=4, value=0), controls)
     assert master is not None
     assert master(desk).master_db == -60
     assert (volume_db(127), volume_db(0)) == (0, -60)
@@ -135,7 +148,21 @@ def test_volume_on_a_stems_channel_is_its_gain_and_all_else_is_not() -> None:
         mido.Message("control_change", control=1, channel=0),
         mido.Message("note_on", channel=0, note=7),
     ):
-        assert change_by(other, 4) is None
+        assert change_by(other, controls) is None
+
+
+def test_other_controllers_move_what_they_are_given_on_any_channel() -> None:
+    controls = parse_controls("21=vocals, 22=master", STEMS)
+    found = [
+        change(make_desk(STEMS))
+        for number, channel in ((21, 0), (21, 9), (22, 3), (7, 0))
+        if (change := change_by(mido.Message("control_change", control=number, channel=channel, value=0), controls))
+    ]
+    gains = [(*(strip.gain_db for strip in desk.strips), desk.master_db) for desk in found]
+    assert gains == [(0, 0, -60, 0, 0), (0, 0, -60, 0, 0), (0, 0, 0, 0, -60)]
+    for wrong in ("21", "21=flute", "128=bass", "x=bass", "21=bass,", "-1=bass"):
+        with pytest.raises(OptionError, match=r"^faders .*: must be controllers .* there are bass, .*, master$"):
+            parse_controls(wrong, STEMS)
 
 
 @pytest.mark.parametrize("rate", [0, -1, 200_000])

@@ -34,6 +34,9 @@ def live(
     midi: Annotated[
         str | None, typer.Option(help="MIDI input for gains: volume on channel 1 for the first stem, and so on.")
     ] = None,
+    faders: Annotated[
+        str, typer.Option(help="Its controllers instead, as in 21=bass,22=master.", show_default=False)
+    ] = "",
     preset: Annotated[
         str, typer.Option(help="The mix: karaoke, instrumental, drumless or bassless.", show_default=False)
     ] = "",
@@ -73,6 +76,7 @@ def live(
                 slices=slices,
                 outputs=outputs,
                 midi=midi,
+                faders=faders,
                 preset=preset,
                 record=record,
                 audio_format=audio_format,

@@ -23,7 +23,7 @@ from rtsep.kernel_loading import load_without_compiler
 from rtsep.live.desk import make_desk
 from rtsep.live.ends import Ends, find_ends, stems_apart
 from rtsep.live.keys import Key, keyboard, make_keys
-from rtsep.live.midi import faders
+from rtsep.live.midi import faders, parse_controls
 from rtsep.live.modes import choose_model
 from rtsep.live.plan import make_plan
 from rtsep.live.recorder import Recording
@@ -53,6 +53,7 @@ class LiveOptions:
     slices: int = 1
     outputs: str = "mix"
     midi: str | None = None
+    faders: str = ""
     preset: str = ""
     record: Path | None = None
     audio_format: str = "flac"
@@ -85,9 +86,10 @@ def _play(options: LiveOptions, start_engine: StartEngine) -> int:
         song = stack.enter_context(open_audio(options.input_file, 0, options.duration)) if options.input_file else None
         job, separator = plan_job(options, song)
         changes = Changes()
-        if options.midi is not None:
-            stack.enter_context(faders(options.midi, changes, len(separator.stems)))
+        controls = parse_controls(options.faders, separator.stems)
         show, tell = stack.enter_context(_screen(options.quiet, make_keys(separator.stems), changes))
+        if options.midi is not None:
+            stack.enter_context(faders(options.midi, controls, changes, tell))
         engine, show = start_engine(job, separator, show, tell)
         played = play(job, separator, engine, show, tell, changes)
     if options.report:
@@ -133,6 +135,8 @@ def _check(options: LiveOptions) -> None:
         raise OptionError(f"slices {options.slices}: a chunk has 1 or more; 1 has the lowest latency")
     if options.duration is not None and not (isfinite(options.duration) and options.duration > 0):
         raise OptionError(f"duration {options.duration:g} s: it must be more than 0; leave it out to play on and on")
+    if options.faders and options.midi is None:
+        raise OptionError(f"faders {options.faders}: they are a MIDI input's; name it by --midi")
     if options.report:
         check_report_path(options.report)
 

@@ -1,21 +1,46 @@
-"""Gains by the faders of a MIDI device: control change 7, volume, on channel 1 for the first stem, 2 for the second."""
+"""Gains by the faders of a MIDI device: volume on a channel for each stem, or whatever controllers it has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from math import log10
 from types import ModuleType
 from typing import Any
 
-from rtsep.errors import DeviceError
+from rtsep.errors import DeviceError, OptionError
 from rtsep.io.quiet import quiet_stderr
-from rtsep.live.desk import SILENT_DB, Change, set_gain, set_master
+from rtsep.live.desk import SILENT_DB, Change, Desk, set_gain, set_master
+from rtsep.live.report import Tell
 from rtsep.live.steering import Changes
 
 _VOLUME = 7
 _FULL = 127
+_CHANNELS = 16
+_MASTER = "master"
+
+Controls = Mapping[tuple[int, int], int]
+"""Which strip a controller moves on a channel, both counted from 0; the number of stems stands for the master."""
+
+
+def volume_controls(n_stems: int) -> Controls:
+    """Control change 7 on channel 1 for the first stem, 2 for the second, and on the one after the last: master."""
+    return {(_VOLUME, place): place for place in range(n_stems + 1)}
+
+
+def parse_controls(text: str, stems: tuple[str, ...]) -> Controls:
+    """Controllers on any channel, as in "21=bass,22=master"; the usual ones if empty. Raises OptionError."""
+    if not text:
+        return volume_controls(len(stems))
+    names = [*stems, _MASTER]
+    pairs = [(number.strip(), name.strip()) for number, _, name in (part.partition("=") for part in text.split(","))]
+    if not all(number.isdecimal() and int(number) <= _FULL and name in names for number, name in pairs):
+        raise OptionError(
+            f"faders {text}: must be controllers from 0 to {_FULL} and what they move, as in 21={names[0]},"
+            f"22={_MASTER}; there are {', '.join(names)}"
+        )
+    return {(int(number), channel): names.index(name) for number, name in pairs for channel in range(_CHANNELS)}
 
 
 def list_midi_inputs() -> list[str]:
@@ -29,16 +54,21 @@ def list_midi_inputs() -> list[str]:
 
 
 @contextmanager
-def faders(wanted: str, changes: Changes, n_stems: int) -> Iterator[None]:
+def faders(wanted: str, controls: Controls, changes: Changes, tell: Tell) -> Iterator[None]:
     """Put what the MIDI input with `wanted` in its name sends into `changes`. Raises DeviceError.
 
-    One that goes away leaves the gains as they are: nobody is told of it.
+    `tell` gets a line for each controller that moves nothing, once. An input that goes away leaves the gains as they
+    are: nobody is told of it.
     """
     name = _choose(wanted, list_midi_inputs())
+    idle: set[int] = set()
 
     def hear(message: Any) -> None:
-        if change := change_by(message, n_stems):
+        if change := change_by(message, controls):
             changes.put(change)
+        elif message.type == "control_change" and message.control not in idle:
+            idle.add(message.control)
+            tell(f"MIDI: controller {message.control} on channel {message.channel + 1} moves nothing; --faders can")
 
     try:
         with quiet_stderr():
@@ -60,14 +90,18 @@ def _choose(wanted: str, names: list[str]) -> str:
     return (exact or found)[0]
 
 
-def change_by(message: Any, n_stems: int) -> Change | None:
-    """What a mido message changes: gains of the strips, on the channel after theirs the master; None for any other."""
-    if message.type != "control_change" or message.control != _VOLUME or message.channel > n_stems:
+def change_by(message: Any, controls: Controls) -> Change | None:
+    """What a mido message changes: the gain of a strip, or the master's; None for any other message."""
+    if message.type != "control_change" or (message.control, message.channel) not in controls:
         return None
-    gain_db = volume_db(message.value)
-    if message.channel == n_stems:
-        return partial(set_master, gain_db=gain_db)
-    return partial(set_gain, index=message.channel, gain_db=gain_db)
+    place, gain_db = controls[message.control, message.channel], volume_db(message.value)
+    return partial(_set_gain_at, place=place, gain_db=gain_db)
+
+
+def _set_gain_at(desk: Desk, place: int, gain_db: float) -> Desk:
+    if place == len(desk.strips):
+        return set_master(desk, gain_db)
+    return set_gain(desk, place, gain_db)
 
 
 def volume_db(value: int) -> float:
