@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
-from _cluster import SHARED_MEMORY, Costs, Job, Network, simulate
+from _clock import Network
+from _cluster import SHARED_MEMORY, Costs, Job, simulate
 from _table import Row, markdown
 
 NETWORKS = (SHARED_MEMORY, Network("10 GbE", 50e-6, 1.1e9), Network("InfiniBand", 2e-6, 24e9))
