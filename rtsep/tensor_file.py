@@ -85,6 +85,8 @@ def _opened(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
         with safe_open(path, framework="numpy") as file:
             yield file
     except (OSError, SafetensorError, ValueError) as error:

@@ -70,7 +70,7 @@ def test_stretch_is_cut_to_the_sample(tmp_path: Path, kind: str) -> None:
     ("stretch", "part"),
     [
         ({"start_seconds": -0.1}, "start -0.1 s"),
-        ({"start_seconds": 0.375}, "0.375 s long"),
+        ({"start_seconds": 0.375}, "song.wav is 0.375 s long"),
         ({"start_seconds": float("nan")}, "start nan s"),
         ({"duration_seconds": 0.0}, "duration 0 s"),
         ({"duration_seconds": -2.0}, "duration -2 s"),

@@ -75,6 +75,8 @@ def test_other_files_are_refused(learned: LearnedDictionary, tmp_path: Path) -> 
             load_dictionary(path)
     with pytest.raises(ModelError, match="cannot be read"):
         load_dictionary(tmp_path / "none.safetensors")
+    with pytest.raises(ModelError, match=r"cannot be read as a model \(it is a folder\)"):
+        load_dictionary(tmp_path)
     for header, words in (("[1]", "its header is no table"), ("{", "cannot be read"), ('{"format": 1}', "kind None")):
         save_file({"atoms": learned.atoms}, path, {"rtsep": header})
         with pytest.raises(ModelError, match=words):

@@ -156,10 +156,10 @@ def _check_info(info: AudioInfo) -> None:
 
 def _find_stretch(info: AudioInfo, start_seconds: float, duration_seconds: float | None) -> tuple[int, int]:
     """The stretch that is asked for as its first sample and its length in samples, cut at the end of the song."""
-    length = info.n_samples / info.sample_rate
+    name, length = printable(info.path), info.n_samples / info.sample_rate
     if not (math.isfinite(start_seconds) and 0 <= round(start_seconds * info.sample_rate) < info.n_samples):
         raise AudioError(
-            f"start {start_seconds:g} s: the song is {length:.3f} s long; start at 0 or later, before its end"
+            f"start {start_seconds:g} s: {name} is {length:.3f} s long; start at 0 or later, before its end"
         )
     start = round(start_seconds * info.sample_rate)
     if duration_seconds is None:
