@@ -58,7 +58,7 @@ def sheet_of_model(name: str, model: SparseModel) -> AtomSheet:
     """Its atoms from low to high, by the centre of mass of their energy over the bands."""
     order = np.argsort(centres_of_mass(model.atoms), kind="stable")
     title = f"{_sizes(name, model.atoms, model.spec)}; from low to high"
-    shares = stem_shares(model.decoder, len(model.stems))
+    shares = stem_shares(model.decoder, len(model.stems), model.atoms.shape[2])
     return AtomSheet(title, model.atoms[order], model.spec.build().band_centres, shares[order], model.stems)
 
 
@@ -68,9 +68,12 @@ def centres_of_mass(atoms: F32) -> F32:
     return np.asarray(energy @ np.arange(energy.shape[1], dtype=np.float32) / energy.sum(axis=1))
 
 
-def stem_shares(decoder: F32, n_stems: int) -> F32:
-    """Of each atom's positive decoder weights the part of each stem, `(n_atoms, n_stems)`; zeros where it has none."""
-    weights = np.maximum(decoder, 0).reshape(len(decoder), n_stems, -1).sum(axis=2)
+def stem_shares(decoder: F32, n_stems: int, n_bands: int) -> F32:
+    """Of each atom's positive decoder weights the part of each stem, `(n_atoms, n_stems)`; zeros where it has none.
+
+    `decoder` is `(n_atoms, n_columns * n_stems * n_bands)`, for as many columns as a patch decodes.
+    """
+    weights = np.maximum(decoder, 0).reshape(len(decoder), -1, n_stems, n_bands).sum(axis=(1, 3))
     total = weights.sum(axis=1, keepdims=True)
     return np.asarray(weights / np.where(total > 0, total, 1), np.float32)
 

@@ -94,7 +94,9 @@ def test_the_strip_shows_the_stems_by_their_shares() -> None:
 
 def test_shares_and_centres_are_their_formulas() -> None:
     decoder = np.array([[1, 2, -5, 1], [0, 0, -1, 0], [0, 0, 3, 3]], np.float32)
-    np.testing.assert_allclose(stem_shares(decoder, 2), [[0.75, 0.25], [0, 0], [0, 1]])
+    np.testing.assert_allclose(stem_shares(decoder, 2, 2), [[0.75, 0.25], [0, 0], [0, 1]])
+    two_columns = np.hstack([decoder, [[8, 0, 0, 4], [0, 1, 0, 0], [0, 0, 0, 0]]])  # the stems of each column in turn
+    np.testing.assert_allclose(stem_shares(two_columns.astype(np.float32), 2, 2), [[11 / 16, 5 / 16], [1, 0], [0, 1]])
     atoms = spots((0, 4), (3, 20))
     atoms[1, 0, 10] = 2.0
     np.testing.assert_allclose(centres_of_mass(atoms), [4, (20 + 4 * 10) / 5])
@@ -106,7 +108,7 @@ def test_a_model_goes_from_low_to_high_and_a_dictionary_by_use(model_path: Path)
     assert (np.diff(centres_of_mass(sheet.atoms)) >= 0).all()
     order = np.argsort(centres_of_mass(model.atoms))
     np.testing.assert_array_equal(sheet.atoms, model.atoms[order])
-    np.testing.assert_array_equal(sheet.shares, stem_shares(model.decoder, 4)[order])
+    np.testing.assert_array_equal(sheet.shares, stem_shares(model.decoder, 4, len(sheet.hz))[order])
     np.testing.assert_allclose(sheet.shares.sum(axis=1), 1, rtol=1e-5)
     assert "small: 7 atoms of 142 bands × 4 columns (93 ms)" in sheet.title
     usage = np.array([0.1, 0.5, 0, 0.3, 0.2, 0.6, 0.4], np.float32)
