@@ -164,8 +164,9 @@ def test_a_take_outlives_its_terminal(tmp_path: Path, song: Path) -> None:
 
 def test_a_killed_process_leaves_the_terminal_as_it_was() -> None:
     program = """
-import queue, sys, time
+import queue, signal, sys, time
 from rtsep.live.keys import keyboard, make_keys
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's background jobs, as tests may be, inherit that it is ignored
 with keyboard(make_keys(("bass",)), queue.SimpleQueue()):
     print("listening", file=sys.stderr, flush=True)
     time.sleep(60)
