@@ -161,9 +161,10 @@ def _share(rank: int, own: Sequence[float], n_chunks: int, record: RankRecord, w
 
 
 def rank_table(shares: Sequence[RankShare]) -> Table:
-    """What each rank did, for people."""
+    """What each rank did, for people; those that had nothing to do are counted in the last row."""
     table = Table("rank", "chunks", "share", "busy s", "messages s", "idle", "peak MB", "own MB")
-    for share in shares:
+    told = [share for share in shares if share.chunks or share.fate or share.rank == 0]
+    for share in told:
         seconds = (f"{share.busy_seconds:.2f}", f"{share.message_seconds:.2f}")
         memory = (f"{share.peak_memory_mb:.0f}", f"{share.unshared_memory_mb:.0f}")
         shown = (
@@ -173,6 +174,8 @@ def rank_table(shares: Sequence[RankShare]) -> Table:
             *(memory if not share.fate else (share.fate, "")),
         )
         table.add_row(str(share.rank), str(share.chunks), *shown)
+    if rest := len(shares) - len(told):
+        table.add_row(f"{rest} more", "0", "0%", "", "", "100%")
     return table
 
 

@@ -151,6 +151,7 @@ def test_an_interruption_ends_it_well_and_keeps_the_recording(tmp_path: Path, mo
         (("--rate", "48000"), "leave out --input"),
         (("--slices", "100000"), "give fewer --slices"),
         (("--model", "nix"), "nix"),
+        (("--latency", "lowish"), "'--latency': 'lowish' is not one of 'low', 'balanced', 'quality'; see --help"),
         (("--record", "song.wav"), "Not a directory"),
     ],
 )

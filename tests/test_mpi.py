@@ -98,6 +98,8 @@ def test_rtsep_run_gives_the_same_files_and_reports_on_every_rank(
     assert all(share["peak_memory_mb"] > 30 for share in told["shares"])
     assert sum(share["share"] for share in told["shares"]) == pytest.approx(1)
     assert finished.stdout.count("without start-up") == 1
+    n_unused = sum(share["chunks"] == 0 for share in told["shares"][1:])
+    assert (f"{n_unused} more" in finished.stdout) == (n_unused > 0)
     assert finished.stderr.splitlines()[-1] == "100 % done"
 
 

@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         task = app(arguments, standalone_mode=False)
     except typer.TyperException as error:
-        _refuse(f"{error.format_message().rstrip('.')}; see --help", led)
+        # The words of the library that checks types are of no use to who made the slip.
+        _refuse(f"{error.format_message().replace('Value error, ', '').rstrip('.')}; see --help", led)
     if led and not callable(task):
         _dismiss(task)
     code = guarded(task) if callable(task) else task

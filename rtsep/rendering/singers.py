@@ -31,8 +31,7 @@ class Singer:
 def find_singers(folder: Path) -> list[tuple[Singer, ...]]:
     """The singers below `folder`, one list for each folder with sound files.
 
-    Files SINGER_SONG_CLIP are grouped by song, others all belong together. Raises OptionError where
-    there are none.
+    Files SINGER_SONG_CLIP are grouped by song, others all belong together. Raises OptionError where there are none.
     """
     groups: dict[Path, dict[str, list[Source]]] = {}
     for path in sounds_below(folder):

@@ -46,10 +46,10 @@ def fit_timbrenet(
     progress: Progress,
     keeper: Keeper = NOTHING_KEPT,
 ) -> TimbreModel:
-    """The model of a recipe, from the recordings below the folder `data`; `processes` draw the mixtures,
-    or with none this one does.
+    """The model of a recipe, from the recordings below the folder `data`.
 
-    Goes on after the last epoch that `keeper` has, on the processor to the same bits.
+    `processes` draw the mixtures, or with none this one does. Goes on after the last epoch that `keeper` has,
+    on the processor to the same bits.
     """
     sources = recipe.sources(data)
     keeper.begin(recipe, sources)

@@ -20,9 +20,8 @@ from rtsep.training.sources import Source
 
 SAMPLE_RATE = 44100
 T = TypeVar("T")
-_DICTIONARY = (
-    *("atoms", "patch_columns", "compression", "learning_sparsity", "whitening_floor", "sparsity", "patches", "epochs"),
-)
+_SIZES = ("atoms", "patch_columns", "patches", "epochs")
+_LEVELS = ("compression", "learning_sparsity", "whitening_floor", "sparsity")
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
     check_names("entries", table, ("seed", "data", "frontend", "dictionary", "decoder"), ("remix",))
     data, code, decode = table["data"], table["dictionary"], table["decoder"]
     check_names("data", data, ("songs", "held_out", "mixtures"), ("solo", "set"))
-    check_names("dictionary", code, _DICTIONARY)
+    check_names("dictionary", code, _SIZES + _LEVELS)
     check_names("decoder", decode, ("ridge", "mask_exponent"), ("epochs", "columns"))
     # `data.solo` is short for sets of that kind.
     sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
