@@ -5,7 +5,7 @@ import pytest
 
 from rtsep.errors import OptionError
 from rtsep.sparse.coder import SparseCoder, unit_norm
-from rtsep.sparse.dictionary import Dictionary, whitening_matrix
+from rtsep.sparse.dictionary import Dictionary, inner_products, whitening_matrix
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,18 @@ def test_no_bit_of_a_code_depends_on_what_is_coded_beside_it(atoms, patches, tog
     some, some_scale = coder.encode(patches[3 : 3 + together])
     assert np.array_equal(some, codes[3 : 3 + together])
     assert np.array_equal(some_scale, scale[3 : 3 + together])
+
+
+@pytest.mark.parametrize(("m", "k"), [(1, 1), (9, 70), (24, 284), (300, 440), (1136, 1136)])
+def test_products_of_equal_rows_are_equal_wherever_they_stand(m, k):
+    rng = np.random.default_rng(5)
+    matrix, row = rng.random((m, k), np.float32), rng.random((1, k), np.float32)
+    rows = np.repeat(row, 70, axis=0)
+    products = inner_products(matrix, rows)
+    assert (products == products[0]).all()
+    assert np.array_equal(inner_products(matrix, row), products[:1])
+    assert np.allclose(products[0], matrix.astype(np.float64) @ row[0], rtol=1e-5)
+    assert inner_products(matrix, rows[:0]).shape == (0, m)
 
 
 @pytest.mark.parametrize("n_atoms", [48, 300])

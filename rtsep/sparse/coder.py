@@ -8,15 +8,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from rtsep.errors import OptionError
-from rtsep.sparse.dictionary import Dictionary
+from rtsep.sparse.dictionary import Dictionary, inner_products
 from rtsep.sparse.solvers import Workspace, lca_rate, solve_cd, solve_lca
 from rtsep.types import F32
 
 Solver = Literal["cd", "lca"]
 SOLVERS: tuple[Solver, ...] = get_args(Solver)
-
-# OpenBLAS takes products of up to so many multiplications another way, to other bits; and those with a vector.
-_SMALL_PRODUCT = 1_000_000
 
 
 class SparseCoder:
@@ -31,8 +28,6 @@ class SparseCoder:
             raise OptionError(f"solver {solver!r} is not known: choose {' or '.join(SOLVERS)}")
         self._whitening = np.ascontiguousarray(whitening.T)
         self._dictionary = atoms.whitened(whitening)
-        n_features = len(whitening)
-        self._fewest = max(2, 1 + _SMALL_PRODUCT // (n_features * min(n_features, atoms.n_atoms)))
         gram = self._dictionary.gram
         solve = solve_cd if solver == "cd" else partial(solve_lca, rate=lca_rate(gram))
         self._solve = partial(solve, gram, lam=sparsity, workspace=Workspace.plan(atoms.n_atoms))
@@ -42,15 +37,10 @@ class SparseCoder:
 
         A patch of zeros has a code of zeros, and was divided by one. Raises AudioError for values that are not finite.
         """
-        n = len(patches)
         peaks = patches.max(axis=1, keepdims=True)
-        # No bit of a code may depend on how many patches are coded together: too few of them get silence for company.
-        rows = np.zeros((max(n, self._fewest), len(self._whitening)), np.float32)
-        np.divide(patches, np.where(peaks > 0, peaks, np.float32(1)), out=rows[:n])
-        # Matrix times patches, not patches times matrix: BLAS reads the large matrix once, row by row.
-        white, length = unit_norm(np.ascontiguousarray((self._whitening @ rows.T).T))
-        corr, energy = self._dictionary.correlate(white)[:n], np.sum(white * white, axis=1)[:n]
-        length = length[:n]
+        rows = np.asarray(patches / np.where(peaks > 0, peaks, np.float32(1)), np.float32)
+        white, length = unit_norm(inner_products(self._whitening, rows))
+        corr, energy = self._dictionary.correlate(white), np.sum(white * white, axis=1)
         return self._solve(corr=corr, energy=energy).codes, np.where(length > 0, peaks * length, np.float32(1))
 
 

@@ -17,12 +17,11 @@ from scipy.sparse import csr_array
 
 from rtsep.errors import AudioError, OptionError
 from rtsep.sparse.atoms import Statistics, absorb, add_over_ranks, batch_statistics, empty_statistics, update_atoms
-from rtsep.sparse.dictionary import gram_of, normalise
+from rtsep.sparse.dictionary import gram_of, inner_products, normalise
 from rtsep.sparse.ranks import Numbers, Shard, in_steps
 from rtsep.sparse.solvers import Workspace, solve_cd
 from rtsep.types import F32
 
-CODED_TOGETHER = 64  # patches in a matrix product
 FORGETTING = 3.0  # a minibatch weighs (its number / the last number) ** FORGETTING: early dictionaries coded badly
 DEAD_BELOW = 1e-3  # of the mean Σa² of the atoms: less use than that is none
 LARGEST_MINIBATCH = 4096  # sums of more products than that may round
@@ -119,18 +118,11 @@ def full_batch_step(matrix: F32, patches: F32, codes: F32, lam: float, tol: floa
 def encode(matrix: F32, patches: F32, lam: float, tol: float, workspace: Workspace | None = None) -> F32:
     """Codes `(n, n_atoms)` of patches `(n, n_features)` by coordinate descent, in whole steps of 2^-20.
 
-    No bit of a code depends on the patches beside it, which differ with the number of ranks: BLAS rounds products
-    of other shapes otherwise, so that all have one shape here.
+    No bit of a code depends on the patches beside it, which differ with the number of ranks.
     """
-    n = len(patches)
-    padded = np.zeros((-(-n // CODED_TOGETHER) * CODED_TOGETHER, matrix.shape[1]), np.float32)
-    padded[:n] = patches
-    corr = np.empty((len(padded), len(matrix)), np.float32)
-    for start in range(0, n, CODED_TOGETHER):
-        block = slice(start, start + CODED_TOGETHER)
-        corr[block] = (matrix @ padded[block].T).T
+    corr = inner_products(matrix, patches)
     energy = np.sum(patches * patches, axis=1)
-    return in_steps(solve_cd(gram_of(matrix), corr[:n], energy, lam, tol, workspace).codes)
+    return in_steps(solve_cd(gram_of(matrix), corr, energy, lam, tol, workspace).codes)
 
 
 def energy_of(matrix: F32, patches: F32, codes: F32, lam: float) -> F32:
