@@ -19,13 +19,10 @@ from rtsep.engine.process import own_cores
 from rtsep.evaluation.bsseval import StemScores
 from rtsep.evaluation.experiment import SongScores, evaluate_songs, methods
 from rtsep.model_file import save_model
-from rtsep.sparse.ranks import Shard
-from rtsep.training.augment import Mixer
-from rtsep.training.examples import Examples, draw_examples, mixture_examples
-from rtsep.training.fit_decoder import fit_decoder
+from rtsep.training.examples import mixture_examples
 from rtsep.training.fit_dictionary import Progress, fit_dictionary
-from rtsep.training.fit_sparse import cut_by
-from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
+from rtsep.training.fit_sparse import Drawn, FitJob, decode_and_tune, draw
+from rtsep.training.recipe import SparseRecipe
 
 _TELL_SECONDS = 30.0
 
@@ -69,32 +66,29 @@ def train(jobs: Sequence[Job], data: Path) -> None:
     missing = {job.model: job for job in jobs if not job.model.exists()}
     for _, alike in groupby(_sorted(missing.values(), examples_key), lambda job: examples_key(job.recipe)):
         group = _sorted(alike, dictionary_key)
-        examples, shard = _draw(group[0], data)
+        drawn = _draw(group[0], data)
         for _, same in groupby(group, lambda job: dictionary_key(job.recipe)):
-            _fit(list(same), examples, shard)
+            _fit(list(same), drawn, data)
 
 
 def _sorted(jobs: Iterable[Job], key: Callable[[SparseRecipe], str]) -> list[Job]:
     return sorted(jobs, key=lambda job: key(job.recipe))
 
 
-def _draw(job: Job, data: Path) -> tuple[Examples, Shard]:
-    recipe, tell = job.recipe, told(job.label)
-    sources = recipe.sources(data)
-    check_apart(job.fold, sources)
-    mixer = Mixer(sources, recipe.remix, SAMPLE_RATE, recipe.seed)
-
-    def report(done: int) -> None:
-        tell("mixtures", done / recipe.mixtures, f"{done} of {recipe.mixtures}")
-
-    return draw_examples(cut_by(recipe, mixture_examples), mixer, recipe.mixtures, len(own_cores()), progress=report)
+def _draw(job: Job, data: Path) -> Drawn:
+    check_apart(job.fold, job.recipe.sources(data))
+    return draw(mixture_examples, _fit_job(job, data))
 
 
-def _fit(jobs: Sequence[Job], examples: Examples, shard: Shard) -> None:
+def _fit(jobs: Sequence[Job], drawn: Drawn, data: Path) -> None:
     """The models of jobs that have their dictionary in common."""
-    learned = fit_dictionary(jobs[0].recipe, examples.patches, shard, told(jobs[0].label))
+    learned = fit_dictionary(jobs[0].recipe, drawn.examples.patches, drawn.shard, told(jobs[0].label))
     for job in jobs:
-        save_model(fit_decoder(job.recipe, learned, examples, shard, told(job.label)), job.model)
+        save_model(decode_and_tune(_fit_job(job, data), learned, drawn), job.model)
+
+
+def _fit_job(job: Job, data: Path) -> FitJob:
+    return FitJob(job.recipe, data, len(own_cores()), told(job.label))
 
 
 def judge(jobs: Sequence[Job], baselines: Sequence[str], seconds: float | None) -> list[SongScores]:

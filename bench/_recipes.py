@@ -17,7 +17,7 @@ from rtsep.training.recipe import SparseRecipe, read_recipe
 Table = dict[str, Any]
 # What the examples do not depend on; what the dictionary does not, either. Any other field makes other examples.
 _DICTIONARY = {"atoms", "learning_sparsity", "dictionary_patches", "dictionary_epochs"}
-_DECODER = {"whitening_floor", "sparsity", "ridge", "decoder_epochs", "mask_exponent"}
+_DECODER = {"whitening_floor", "sparsity", "ridge", "decoder_epochs", "mask_exponent", "tuning"}
 
 
 def read_table(path: Path) -> Table:

@@ -29,7 +29,7 @@ from rtsep.timbrenet.features import Features, band_views
 from rtsep.timbrenet.inference import TimbreStream
 from rtsep.timbrenet.model import TimbreModel, load_timbrenet
 from rtsep.timbrenet.partials import find_partials
-from rtsep.training.timbre_data import analyze_stems
+from rtsep.training.drawing import analyze_stems
 from rtsep.types import F32
 
 DEFAULT = "timbrenet-quartet"

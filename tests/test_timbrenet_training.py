@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
@@ -21,9 +22,10 @@ from rtsep.sparse.ranks import ONE_RANK
 from rtsep.timbrenet.features import Features, band_views
 from rtsep.timbrenet.separator import TimbreSeparator
 from rtsep.training.curves import read_curve
+from rtsep.training.drawing import Drawer, analyze_stems, drawing
 from rtsep.training.fit_timbrenet import begin, evaluate, fit_timbrenet, learning_rate, put_in_order
 from rtsep.training.run_folder import RunFolder
-from rtsep.training.timbre_data import Drawer, analyze_stems, drawing, make_example
+from rtsep.training.timbre_data import make_example
 from rtsep.training.timbre_recipe import Schedule, read_timbre_recipe
 from rtsep.types import STEMS
 
@@ -116,7 +118,7 @@ def test_features_of_an_example_are_those_that_a_separator_hears():
 
 def test_examples_are_the_same_for_any_number_of_processes(data, recipe):
     mixer, _ = recipe.mixers(recipe.sources(data))
-    drawer = Drawer(mixer, recipe.spec, recipe.sizes, permutations=2)
+    drawer = Drawer(mixer, recipe.spec, partial(make_example, sizes=recipe.sizes), permutations=2)
     drawn = []
     for processes in (0, 2):
         with drawing([drawer], processes, 2) as draw:
@@ -129,7 +131,7 @@ def test_examples_are_the_same_for_any_number_of_processes(data, recipe):
 
 def test_permuted_examples_have_the_stems_of_the_mixtures_in_other_company(data, recipe):
     mixer, _ = recipe.mixers(recipe.sources(data))
-    examples = Drawer(mixer, recipe.spec, recipe.sizes, permutations=3).draw(3)
+    examples = Drawer(mixer, recipe.spec, partial(make_example, sizes=recipe.sizes), permutations=3).draw(3)
     mixtures = {distribution(example.mixture) for example in examples}
     assert len(mixtures) == len(examples) == 24
     for stem in range(len(STEMS)):
@@ -206,7 +208,7 @@ def test_order_free_training_learns_too(data, recipe):
 
 def test_outputs_whose_order_was_free_are_put_into_the_one_that_fits_best(data, recipe):
     mixer, _ = recipe.mixers(recipe.sources(data))
-    examples = Drawer(mixer, recipe.spec, recipe.sizes).draw(0)
+    examples = Drawer(mixer, recipe.spec, partial(make_example, sizes=recipe.sizes)).draw(0)
     network = begin(recipe, torch.device("cpu")).average
     fixed = []
     for order in permutations(range(4)):

@@ -25,7 +25,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "songs" / "Song", folder / "cut" / "songs" / "Song")
     drums = folder / "cut" / "songs" / "Song" / "drums.flac"
     drums.write_bytes(drums.read_bytes()[:9000])
-    (folder / "recipe.toml").write_text(recipe())
+    tuned = "1.0\n[tuning]\nsteps = 2\npermutations = 1"
+    (folder / "recipe.toml").write_text(recipe(mask_exponent=tuned))
     (folder / "long.toml").write_text(recipe(mixtures=5000))
     (folder / "few.toml").write_text(recipe(mixtures=2))
     (folder / "other.toml").write_text(recipe(patch_columns=3))

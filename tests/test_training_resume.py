@@ -12,12 +12,14 @@ from launch import Launched, rtsep
 from small_recipe import recipe
 
 from rtsep.model_file import load_model
-from rtsep.training.curves import read_curve
+from rtsep.training.curves import COLUMNS, read_curve
 
 LONG = {"mixtures": 12, "patches": 700, "epochs": 60, "ridge": "0.001\nepochs = 200"}
+LONG["mask_exponent"] = "1.0\n[tuning]\nsteps = 60\npermutations = 1"
 MINIBATCHES = 60 * 2
+ROWS = {"dictionary": MINIBATCHES, "decoder": 201, "tuning": 3}
 RUN_FILES = ["curves.png", "decoder.csv", "decoder.state.safetensors", "dictionary.csv"]
-RUN_FILES += ["dictionary.state.safetensors", "recipe.toml", "run.json"]
+RUN_FILES += ["dictionary.state.safetensors", "recipe.toml", "run.json", "tuning.csv", "tuning.state.safetensors"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,9 @@ def train(out: object, run: object) -> list[object]:
     return ["train", "sparse", "recipe.toml", "--data", ".", "--out", out, "--run", run]
 
 
-@pytest.mark.parametrize(("stage", "n_ranks_before", "n_ranks"), [("dictionary", 0, 2), ("decoder", 2, 0)])
+@pytest.mark.parametrize(
+    ("stage", "n_ranks_before", "n_ranks"), [("dictionary", 0, 2), ("decoder", 2, 0), ("tuning", 0, 2)]
+)
 def test_what_was_interrupted_goes_on_to_the_same_bits(
     tmp_path: Path, data: Path, stage: str, n_ranks_before: int, n_ranks: int
 ) -> None:
@@ -48,9 +52,9 @@ def test_what_was_interrupted_goes_on_to_the_same_bits(
     # It goes to the launcher's own stderr, which on a busy machine may pass on a rank's line of progress after it.
     assert done.stderr.splitlines().count("rtsep: interrupted") == 1
     assert not out.exists()
-    assert (run / "decoder.csv").exists() == (stage == "decoder")
-    n_kept = len(read_curve(run / f"{stage}.csv")["minibatch" if stage == "dictionary" else "epoch"])
-    assert 1 < n_kept < (MINIBATCHES if stage == "dictionary" else 200)
+    assert (run / "decoder.csv").exists() == (stage != "dictionary")
+    n_kept = len(read_curve(run / f"{stage}.csv")[COLUMNS[stage][0]])
+    assert 1 <= n_kept < ROWS[stage]
 
     done = rtsep(*train(out, run), n_ranks=n_ranks, cwd=data)
     assert done.code == 0, done.stderr

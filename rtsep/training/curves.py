@@ -13,6 +13,7 @@ from rtsep.types import F64
 COLUMNS = {
     "dictionary": ("minibatch", "energy", "active_atoms", "atoms_in_use", "reseeded"),
     "decoder": ("epoch", "loss", "held_out_loss"),
+    "tuning": ("step", "loss", "active_atoms"),
     "timbrenet": ("epoch", "loss", "held_out_loss"),
 }
 _PANELS = (
@@ -20,6 +21,7 @@ _PANELS = (
     ("dictionary", ("active_atoms",)),
     ("dictionary", ("atoms_in_use",)),
     ("decoder", ("loss", "held_out_loss")),
+    ("tuning", ("loss",)),
     ("timbrenet", ("loss", "held_out_loss")),
 )
 

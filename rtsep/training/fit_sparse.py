@@ -1,4 +1,4 @@
-"""Fit a sparse model, or one half of it: mixtures, then a dictionary of them, then the linear decoder."""
+"""Fit a sparse model, or one half of it: mixtures, a dictionary of them, the linear decoder, then both tuned."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rtsep.training.augment import Mixer
 from rtsep.training.examples import Examples, draw_examples, mixture_examples, mixture_patches
 from rtsep.training.fit_decoder import check_dictionary, fit_decoder
 from rtsep.training.fit_dictionary import Progress, fit_dictionary
+from rtsep.training.fit_tuning import fit_tuning
 from rtsep.training.recipe import SAMPLE_RATE, SparseRecipe
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
 from rtsep.types import F32
@@ -35,27 +36,35 @@ class FitJob:
     keeper: Keeper = NOTHING_KEPT
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """This rank's examples of a recipe's mixtures, its shard of those of all ranks, and what draws more."""
+
+    examples: Examples
+    shard: Shard
+    mixer: Mixer
+
+
 def fit_sparse(job: FitJob) -> SparseModel:
     """The model of a recipe: the same one for any number of ranks. Raises RtsepError, as all three do."""
-    examples, shard = _draw(mixture_examples, job)
-    learned = fit_dictionary(job.recipe, examples.patches, shard, job.progress, job.keeper)
-    return fit_decoder(job.recipe, learned, examples, shard, job.progress, job.keeper)
+    drawn = draw(mixture_examples, job)
+    learned = fit_dictionary(job.recipe, drawn.examples.patches, drawn.shard, job.progress, job.keeper)
+    return decode_and_tune(job, learned, drawn)
 
 
 def fit_dictionary_alone(job: FitJob) -> LearnedDictionary:
     """The dictionary of a recipe, the same one that `fit_sparse` would build on."""
-    examples, shard = _draw(mixture_patches, job)
-    return fit_dictionary(job.recipe, examples.patches, shard, job.progress, job.keeper)
+    drawn = draw(mixture_patches, job)
+    return fit_dictionary(job.recipe, drawn.examples.patches, drawn.shard, job.progress, job.keeper)
 
 
 def fit_decoder_on(learned: LearnedDictionary, job: FitJob) -> SparseModel:
     """The model of a recipe on a dictionary that was learned before. Raises OptionError where they do not agree."""
     check_dictionary(job.recipe, learned)
-    examples, shard = _draw(mixture_examples, job)
-    return fit_decoder(job.recipe, learned, examples, shard, job.progress, job.keeper)
+    return decode_and_tune(job, learned, draw(mixture_examples, job))
 
 
-def cut_by(recipe: SparseRecipe, cut: Callable[..., Examples]) -> Callable[[F32], Examples]:
+def _cut_by(recipe: SparseRecipe, cut: Callable[..., Examples]) -> Callable[[F32], Examples]:
     """`cut` with all that the recipe says of examples: of a mixture's stems it makes them."""
     return partial(
         cut,
@@ -66,8 +75,21 @@ def cut_by(recipe: SparseRecipe, cut: Callable[..., Examples]) -> Callable[[F32]
     )
 
 
-def _draw(cut: Callable[..., Examples], job: FitJob) -> tuple[Examples, Shard]:
-    """The examples of the recipe's mixtures; a rank that is done shows as such, though others may still be drawing."""
+def decode_and_tune(job: FitJob, learned: LearnedDictionary, drawn: Drawn) -> SparseModel:
+    """The model of a dictionary: its decoder, and both tuned where the recipe says so."""
+    model = fit_decoder(job.recipe, learned, drawn.examples, drawn.shard, job.progress, job.keeper)
+    if job.recipe.tuning is None:
+        return model
+    return fit_tuning(
+        job.recipe, job.recipe.tuning, model, drawn.mixer, job.processes, job.progress, job.ranks, job.keeper
+    )
+
+
+def draw(cut: Callable[..., Examples], job: FitJob) -> Drawn:
+    """The examples that `cut` makes of the recipe's mixtures.
+
+    A rank that is done shows as such, though others may still be drawing.
+    """
     recipe, ranks = job.recipe, job.ranks
 
     def begin() -> Mixer:
@@ -80,4 +102,5 @@ def _draw(cut: Callable[..., Examples], job: FitJob) -> tuple[Examples, Shard]:
         job.progress("mixtures", drawn / recipe.mixtures, f"{drawn} of {recipe.mixtures}")
 
     mixer = ranks.together(begin)
-    return draw_examples(cut_by(recipe, cut), mixer, recipe.mixtures, job.processes, ranks, report)
+    examples, shard = draw_examples(_cut_by(recipe, cut), mixer, recipe.mixtures, job.processes, ranks, report)
+    return Drawn(examples, shard, mixer)

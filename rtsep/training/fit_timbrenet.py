@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from math import ceil, cos, pi
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from rtsep.timbrenet.losses import best_pairing, fixed_order, order_free, pair_l
 from rtsep.timbrenet.model import TimbreModel
 from rtsep.timbrenet.network import TimbreNet, export
 from rtsep.timbrenet.partials import find_partials
+from rtsep.training.drawing import Drawer, drawing
 from rtsep.training.fit_dictionary import Progress
 from rtsep.training.recipe import SAMPLE_RATE
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
-from rtsep.training.timbre_data import Drawer, Example, drawing, stack
+from rtsep.training.timbre_data import Example, make_example, stack
 from rtsep.training.timbre_recipe import Schedule, TimbreRecipe
 
 STAGE = "timbrenet"
@@ -54,8 +56,9 @@ def fit_timbrenet(
     sources = recipe.sources(data)
     keeper.begin(recipe, sources)
     heard, unheard = recipe.mixers(sources)
+    make = partial(make_example, sizes=recipe.sizes)
     permutations = recipe.schedule.permutations
-    drawers = Drawer(heard, recipe.spec, recipe.sizes, permutations), Drawer(unheard, recipe.spec, recipe.sizes)
+    drawers = Drawer(heard, recipe.spec, make, permutations), Drawer(unheard, recipe.spec, make)
     learner = begin(recipe, torch.device(device))
     curve = _go_on(learner, keeper.state(STAGE))
     schedule = recipe.schedule

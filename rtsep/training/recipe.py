@@ -25,11 +25,27 @@ _LEVELS = ("compression", "learning_sparsity", "whitening_floor", "sparsity")
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """How atoms and decoder are tuned together: each of `steps` on eight mixtures, or `permutations` times as many of
+    their stems; `rate` is the largest change of a weight in a step, as a part of what weights usually are.
+    """
+
+    steps: int
+    permutations: int = 3
+    rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_numbers("tuning", {"steps": self.steps, "permutations": self.permutations}, 1)
+        check_numbers("tuning", {"rate": self.rate}, 1e-6, 1)
+
+
+@dataclass(frozen=True)
 class SparseRecipe:
     """How a sparse model is made: from `songs` and other `datasets`. `text` is the file itself, kept in the model.
 
     `decoder_epochs` are those of gradient descent; with none the decoder is the closed form. `decoded_columns` are
-    those that a patch decodes, the newest one if the recipe does not say.
+    those that a patch decodes, the newest one if the recipe does not say. Without `tuning` atoms and decoder stay as
+    they were fitted.
     """
 
     text: str
@@ -52,6 +68,7 @@ class SparseRecipe:
     decoder_epochs: int
     mask_exponent: float
     decoded_columns: Decoded = "newest"
+    tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
         counts = ("mixtures", "atoms", "patch_columns", "dictionary_patches", "dictionary_epochs")
@@ -84,11 +101,13 @@ def read_toml(path: Path, make: Callable[[str, dict[str, Any]], T]) -> T:
 
 
 def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
-    check_names("entries", table, ("seed", "data", "frontend", "dictionary", "decoder"), ("remix",))
+    check_names("entries", table, ("seed", "data", "frontend", "dictionary", "decoder"), ("remix", "tuning"))
     data, code, decode = table["data"], table["dictionary"], table["decoder"]
     check_names("data", data, ("songs", "held_out", "mixtures"), ("solo", "set"))
     check_names("dictionary", code, _SIZES + _LEVELS)
     check_names("decoder", decode, ("ridge", "mask_exponent"), ("epochs", "columns"))
+    if "tuning" in table:
+        check_fields("tuning", table["tuning"], Tuning)
     # `data.solo` is short for sets of that kind.
     sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
     if (decoded := decode.get("columns", "newest")) not in get_args(Decoded):
@@ -114,6 +133,7 @@ def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
         decoder_epochs=int(decode.get("epochs", 0)),
         mask_exponent=float(decode["mask_exponent"]),
         decoded_columns=decoded,
+        tuning=Tuning(**table["tuning"]) if "tuning" in table else None,
     )
 
 
