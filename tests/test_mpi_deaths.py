@@ -21,9 +21,9 @@ ULFM = ("mpirun", "--with-ft", "ulfm")
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
-    """`rtsep run` of half a minute, which takes a rank some two seconds."""
+    """`rtsep run` of two minutes, which takes a rank two seconds where it is fast: none is done before it is killed."""
     folder = tmp_path_factory.mktemp("song")
-    song = write_song(folder / "song.wav", make_song(30 * 44100), 44100)
+    song = write_song(folder / "song.wav", make_song(120 * 44100), 44100)
     model = write_small_model(folder / "small.safetensors")
     return ("-m", "rtsep.cli", "run", song, "--model", model, "--quiet")
 
