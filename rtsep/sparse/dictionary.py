@@ -87,14 +87,15 @@ def inner_products(matrix: F32, rows: F32) -> F32:
 
     All products have one shape: where there are too few rows, silence keeps them company.
     """
+    n = len(rows)
+    if n % _ROWS_TOGETHER:
+        rows = np.concatenate([rows, np.zeros((-n % _ROWS_TOGETHER, rows.shape[1]), np.float32)])
     products = np.empty((len(rows), len(matrix)), np.float32)
-    for start in range(0, len(rows), _ROWS_TOGETHER):
-        some = rows[start : start + _ROWS_TOGETHER]
-        padded = np.zeros((_ROWS_TOGETHER, rows.shape[1]), np.float32)
-        padded[: len(some)] = some
+    for start in range(0, n, _ROWS_TOGETHER):
+        block = slice(start, start + _ROWS_TOGETHER)
         # In this order BLAS reads the large matrix row by row: twice as fast for a few patches.
-        products[start : start + _ROWS_TOGETHER] = (matrix @ padded.T).T[: len(some)]
-    return products
+        products[block] = (matrix @ rows[block].T).T
+    return products[:n]
 
 
 def normalise(rows: F32) -> F32:

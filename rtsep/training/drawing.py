@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,11 +20,15 @@ from rtsep.model_file import FrontEndSpec
 from rtsep.training.augment import Mixer
 from rtsep.types import C64, F32, Stems
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _TOGETHER = 8  # mixtures whose stems are permuted among them
 _ONE_IN_MONO = 8  # mixtures; some songs are
 _SLICES_AT_ONCE = 16
 
 E = TypeVar("E")
+D = TypeVar("D", bound="DataclassInstance")  # of arrays alone
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,12 @@ def stem_energies(parts: C64, frontend: FrontEnd) -> tuple[F32, F32, F32]:
     power = np.stack([frontend.band_power(part) for part in parts])
     both = np.stack([frontend.band_power(whole + part) for part in parts])
     return mixture, np.float32(0.5) * (both - mixture - power), power
+
+
+def stack(examples: Sequence[D]) -> D:
+    """A batch of examples of one size: a further dimension in front of each of their arrays."""
+    kind = type(examples[0])
+    return kind(*(np.stack([getattr(example, field.name) for example in examples]) for field in fields(kind)))
 
 
 Draw = Callable[[int, Sequence[int]], Iterator[E]]

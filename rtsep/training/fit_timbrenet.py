@@ -19,11 +19,11 @@ from rtsep.timbrenet.losses import best_pairing, fixed_order, order_free, pair_l
 from rtsep.timbrenet.model import TimbreModel
 from rtsep.timbrenet.network import TimbreNet, export
 from rtsep.timbrenet.partials import find_partials
-from rtsep.training.drawing import Drawer, drawing
+from rtsep.training.drawing import Drawer, drawing, stack
 from rtsep.training.fit_dictionary import Progress
 from rtsep.training.recipe import SAMPLE_RATE
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
-from rtsep.training.timbre_data import Example, make_example, stack
+from rtsep.training.timbre_data import Example, make_example
 from rtsep.training.timbre_recipe import Schedule, TimbreRecipe
 
 STAGE = "timbrenet"

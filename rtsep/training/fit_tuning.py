@@ -20,12 +20,12 @@ from rtsep.sparse.ranks import Ranks
 from rtsep.sparse.solvers import solve_cd
 from rtsep.tensor_file import Arrays
 from rtsep.training.augment import Mixer
-from rtsep.training.drawing import Draw, Drawer, drawing
+from rtsep.training.drawing import Draw, Drawer, drawing, stack
 from rtsep.training.fit_dictionary import Progress
 from rtsep.training.mask_loss import mask_loss
 from rtsep.training.recipe import SparseRecipe, Tuning
 from rtsep.training.run_folder import Keeper
-from rtsep.training.tuning_data import TuningExample, make_tuning_example, stack
+from rtsep.training.tuning_data import TuningExample, make_tuning_example
 from rtsep.types import F32, F64
 
 STAGE = "tuning"
@@ -70,7 +70,7 @@ def fit_tuning(
         compression=recipe.compression,
     )
     drawer = Drawer(mixer, recipe.spec, make, tuning.permutations)
-    leg = partial(_leg, tuned, model, tuning, usual)
+    leg = partial(_leg, tuned, model, tuning, usual, drawer.group_size)
     with drawing([drawer], processes if ranks.rank == 0 else 0, 2 * processes) as draw:
         for first in range(len(tuned.curve) * _LEG, tuning.steps, _LEG):
             steps = range(first, min(first + _LEG, tuning.steps))
@@ -100,15 +100,15 @@ def _leg(
     model: SparseModel,
     tuning: Tuning,
     usual: tuple[float, float],
+    group_size: int,
     draw: Draw[TuningExample],
     steps: range,
 ) -> F64:
     """Go through these steps, in place, each on one group of examples; a row of the curve."""
     losses, actives = [], []
-    size = 8 * tuning.permutations
     examples = draw(0, steps)
     for step in steps:
-        batch = stack([next(examples) for _ in range(size)])
+        batch = stack([next(examples) for _ in range(group_size)])
         loss, active, slopes = _slopes(tuned, model, batch)
         rate = tuning.rate * cosine_rate(min(1.0, (step + 1) / _RISE), step, tuning.steps)
         for part, slope, unit in zip((tuned.atoms, tuned.decoder), slopes, usual, strict=True):

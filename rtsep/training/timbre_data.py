@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,8 +36,3 @@ def make_example(parts: C64, channel: int, frontend: FrontEnd, sizes: Sizes) -> 
     mixture, cross, power = stem_energies(np.ascontiguousarray(parts[:, :, channel]), frontend)
     unit = mixture.mean() + np.float32(1e-20)
     return Example(features, mixture / unit, cross / unit, power / unit)
-
-
-def stack(examples: Sequence[Example]) -> Example:
-    """A batch of examples of one size."""
-    return Example(*(np.stack([getattr(e, field.name) for e in examples]) for field in fields(Example)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -48,8 +47,3 @@ def make_tuning_example(
         np.transpose(cross @ takes, (1, 3, 0, 2)) / unit,
         power.sum(axis=(1, 2, 3)) / unit,
     )
-
-
-def stack(examples: Sequence[TuningExample]) -> TuningExample:
-    """A batch of examples of one size."""
-    return TuningExample(*(np.stack([getattr(e, f.name) for e in examples]) for f in fields(TuningExample)))
