@@ -36,7 +36,8 @@ from rtsep.evaluation.bsseval import StemScores
 from rtsep.evaluation.experiment import SongScores
 from rtsep.evaluation.summary import MEAN, score_matrix, summarize
 from rtsep.model_file import load_model
-from rtsep.run_report import check_report_path, write_json
+from rtsep.new_file import check_new_file
+from rtsep.run_report import write_json
 from rtsep.separator import load_separator
 
 BASE = "base"
@@ -56,7 +57,7 @@ def main() -> None:
     add_material_options(parser)
     options = parser.parse_args()
     if options.json:
-        check_report_path(options.json)
+        check_new_file(options.json)
     table = read_table(options.recipe)
     with material(options, {BASE: table}) as found:
         base = override(table, found.entries)

@@ -27,7 +27,7 @@ from _table import Row, bench_parser, publish
 from rtsep.errors import OptionError, RtsepError
 from rtsep.evaluation.experiment import CLASSICS, IDEAL, MIXTURE, Method, SongScores, has_librosa
 from rtsep.evaluation.summary import MEASURES, Figure, Summary, differences, score_matrix, summarize
-from rtsep.run_report import check_report_path
+from rtsep.new_file import check_new_file
 from rtsep.types import STEMS
 
 # What the tables show, of what measure, and which statistic over songs.
@@ -75,9 +75,9 @@ def two_front_ends() -> dict[str, Table]:
 def check_outputs(options: argparse.Namespace) -> None:
     """End before any work where what comes of it could not be kept."""
     if options.json:
-        check_report_path(options.json)
+        check_new_file(options.json)
     if options.plot:
-        check_report_path(options.plot)
+        check_new_file(options.plot, "picture")
         pyplot()
 
 

@@ -10,6 +10,17 @@ from pathlib import Path
 from rtsep.errors import OutputError
 
 
+def check_new_file(path: Path, what: str = "report") -> None:
+    """Before any work: raise OutputError unless `what` can be written to `path`."""
+    folder = path.parent
+    if path.is_dir():
+        raise OutputError(f"{what} {path}: is a folder; give a file name")
+    if not folder.is_dir():
+        raise OutputError(f"{what} {path}: its folder is not there; make it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{what} {path}: its folder cannot be written to; choose another")
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """A hidden file beside `path` to write; it takes the place of `path` where the block ends well, and else goes.

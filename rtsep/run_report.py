@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 from rich.table import Table
 
 from rtsep.engine.process import RankRecord
-from rtsep.errors import OutputError
 from rtsep.file_job import FileRun
 from rtsep.new_file import new_file
 
@@ -108,17 +106,6 @@ def make_report(
         clipped_samples={stem: n for stem, n in run.n_clipped.items() if n},
         scores=dict(scores),
     )
-
-
-def check_report_path(path: Path) -> None:
-    """Raise OutputError unless a report can be written to `path`."""
-    folder = path.parent
-    if path.is_dir():
-        raise OutputError(f"report {path}: is a folder; give a file name")
-    if not folder.is_dir():
-        raise OutputError(f"report {path}: its folder is not there; make it first")
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"report {path}: its folder cannot be written to; choose another")
 
 
 def write_json(report: Any, path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rtsep.decoder.kernels import decode_codes
 from rtsep.decoder.masks import ratio_masks
-from rtsep.frontend.features import Columns, compress
+from rtsep.frontend.features import compress, cut_patches
 from rtsep.frontend.slices import SLICES_TOGETHER, chunk_shape, cut_slices
 from rtsep.model_file import SparseModel, load_model, model_path
 from rtsep.sparse.coder import Solver, SparseCoder
@@ -64,9 +64,7 @@ class SparseSeparator:
             coefficients.extend(some)
             power.extend(self._frontend.band_power(some))
         self._kept = chunk[shape.advance :][: shape.heard_before].copy(), power[shape.slices :]
-        columns = Columns(self._grid, chunk.shape[1], self._frontend.n_bands)
-        patches = [columns.push(energy) for energy in power]
-        return coefficients[-shape.slices :], np.stack(patches[shape.context_slices :])
+        return coefficients[-shape.slices :], cut_patches(self._grid, power)
 
     def _known_power(self, chunk: Audio) -> list[F32]:
         """The energies of the context slices if the chunk before heard them, else nothing."""

@@ -174,7 +174,7 @@ def test_models_show_draws_models_and_dictionaries_and_models_alone_lists(tmp_pa
         (["nonesuch"], "nonesuch"),
         (["timbrenet-4stems"], "timbrenet-4stems is of kind 'timbrenet', which has no atoms"),
         (["cqt-sparse", "--out", "x.pdf"], "x.pdf must end in .png"),
-        (["cqt-sparse", "--out", "nowhere/x.png"], "nowhere/x.png: cannot be written"),
+        (["cqt-sparse", "--out", "nowhere/x.png"], "picture nowhere/x.png: its folder is not there"),
         ([], "name"),
     ],
 )

@@ -15,7 +15,8 @@ from rtsep.io.quiet import leave_stderr_to_python
 from rtsep.live.probe import Echoes, Probe
 from rtsep.live.report import LiveReport
 from rtsep.live.session import play
-from rtsep.run_report import check_report_path, write_json
+from rtsep.new_file import check_new_file
+from rtsep.run_report import write_json
 
 N_IMPULSES = 10
 Row = dict[str, str | float]
@@ -29,7 +30,7 @@ def bench_latency(options: LiveOptions, path: Path | None) -> NoReturn:
 
 def _bench(options: LiveOptions, path: Path | None) -> int:
     if path:
-        check_report_path(path)
+        check_new_file(path)
     rows = measure(options)
     print_rows(rows)
     if path:

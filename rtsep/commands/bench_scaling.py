@@ -21,7 +21,8 @@ from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError, RtsepError
 from rtsep.io.audio_file import open_audio
 from rtsep.model_file import model_path
-from rtsep.run_report import check_report_path, write_json
+from rtsep.new_file import check_new_file
+from rtsep.run_report import write_json
 from rtsep.types import Audio
 
 RATE = 44100
@@ -67,8 +68,9 @@ def parse_ranks(text: str) -> tuple[int, ...]:
 
 def bench_scaling(options: ScalingOptions, path: Path | None, picture: Path | None) -> int:
     """Measure, print the table, write the rows to `path` as JSON and draw `picture`; returns the exit code."""
-    for file in filter(None, (path, picture)):
-        check_report_path(file)
+    for what, file in (("report", path), ("picture", picture)):
+        if file:
+            check_new_file(file, what)
     _check(options)
     rows = measure(options)
     print_rows(rows)

@@ -42,9 +42,9 @@ from rtsep.evaluation.summary import (
 )
 from rtsep.io.new_folder import new_folder
 from rtsep.model_file import models_of
-from rtsep.new_file import new_file
+from rtsep.new_file import check_new_file, new_file
 from rtsep.progress import show_progress
-from rtsep.run_report import check_report_path, write_json
+from rtsep.run_report import write_json
 from rtsep.types import STEMS
 
 Summaries = dict[str, dict[str, dict[str, Summary]]]  # by measure, method and stem
@@ -98,7 +98,7 @@ def evaluate(options: EvaluateOptions) -> int:
 
 def _check_outputs(options: EvaluateOptions) -> None:
     if options.json:
-        check_report_path(options.json)
+        check_new_file(options.json)
     for option, folder in (("plots", options.plots), ("audio", options.audio)):
         if folder and importlib.util.find_spec("matplotlib") is None:
             raise OptionError(f"--{option} {folder} needs matplotlib: pip install matplotlib, or leave the option out")

@@ -31,7 +31,8 @@ from rtsep.live.report import Show, Tell
 from rtsep.live.screen import desk_table, figures_table, open_screen
 from rtsep.live.session import LiveJob, play
 from rtsep.live.steering import Changes
-from rtsep.run_report import check_report_path, write_json
+from rtsep.new_file import check_new_file
+from rtsep.run_report import write_json
 from rtsep.separator import ModelSeparator, load_separator
 
 
@@ -138,7 +139,7 @@ def _check(options: LiveOptions) -> None:
     if options.faders and options.midi is None:
         raise OptionError(f"faders {options.faders}: they are a MIDI input's; name it by --midi")
     if options.report:
-        check_report_path(options.report)
+        check_new_file(options.report)
 
 
 def _n_samples(duration: float | None, ends: Ends) -> int | None:

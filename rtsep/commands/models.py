@@ -9,6 +9,7 @@ from rtsep.atom_sheet import AtomSheet, draw_sheet, sheet_of_dictionary, sheet_o
 from rtsep.dictionary_file import load_dictionary
 from rtsep.errors import OptionError
 from rtsep.model_file import load_model, model_names, model_path
+from rtsep.new_file import check_new_file
 from rtsep.tensor_file import read_header
 
 
@@ -23,6 +24,7 @@ def show_model(name: str, out: Path | None) -> int:
     path = out or Path(f"{Path(name).stem}.png")
     if path.suffix != ".png":
         raise OptionError(f"picture {path} must end in .png, which is all that is drawn")
+    check_new_file(path, "picture")
     draw_sheet(_sheet(name), path)
     print(path)
     return 0

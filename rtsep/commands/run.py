@@ -14,8 +14,9 @@ from rtsep.commands.truth import check_truth, score_stems
 from rtsep.engine.process import RankRecord
 from rtsep.errors import OptionError
 from rtsep.file_job import FileRun, StartEngine, separate_file
+from rtsep.new_file import check_new_file
 from rtsep.progress import show_progress
-from rtsep.run_report import Score, check_report_path, make_report, tables, write_json
+from rtsep.run_report import Score, make_report, tables, write_json
 
 
 def run(options: RunOptions) -> NoReturn:
@@ -26,7 +27,7 @@ def run(options: RunOptions) -> NoReturn:
 
 def _separate_song(options: RunOptions, load: Load, start_engine: StartEngine) -> Conclude:
     if options.report:
-        check_report_path(options.report)
+        check_new_file(options.report)
     if options.part:
         raise OptionError(f"part {options.part}: goes with a folder of songs; leave it out")
     if options.truth:

@@ -14,14 +14,15 @@ from rtsep.engine.process import RankRecord
 from rtsep.errors import OptionError
 from rtsep.file_job import StartEngine
 from rtsep.io.names import printable
+from rtsep.new_file import check_new_file
 from rtsep.progress import show_progress
-from rtsep.run_report import check_report_path, write_json
+from rtsep.run_report import write_json
 
 
 def separate_songs(options: RunOptions, load: Load, start_engine: StartEngine) -> Conclude:
     """Separate the songs of a folder; the exit code is 2 if any of them failed. Raises RtsepError."""
     if options.report:
-        check_report_path(options.report)
+        check_new_file(options.report)
     if options.truth:
         raise OptionError(f"truth {options.truth}: goes with one song; score many by rtsep evaluate")
     jobs = album_jobs(options.job)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from rtsep.engine.local import compute
+from rtsep.engine.local import compute, warm_up
 from rtsep.engine.remote import RemoteWorker, Task
 from rtsep.engine.reserve import call_up
 from rtsep.engine.schedule import Worker, run_in_order
@@ -30,9 +30,11 @@ class _OwnThread:
 
     room = SLOTS
 
-    def __init__(self, separator: Separator) -> None:
+    def __init__(self, separator: Separator, n_channels: int) -> None:
         self._separator = separator
         self._thread = ThreadPoolExecutor(1)
+        # Libraries have memory of their own for each thread: its first chunk takes up to twice as long as any other.
+        self._thread.submit(warm_up, separator, n_channels)
         self._tasks: deque[Future[ChunkResult]] = deque()
         self._news = threading.Event()
 
@@ -73,7 +75,7 @@ class MpiEngine:
     def __init__(self, remote: Sequence[RemoteWorker], task: Task) -> None:
         self._remote = remote
         self._task = task
-        self._own = _OwnThread(task.separator)
+        self._own = _OwnThread(task.separator, task.order.max_channels)
         self._workers: list[Worker] = [*remote, self._own]
         self._fit: list[bool] = []
 

@@ -165,7 +165,8 @@ def _judged(
                 yield future.result()
         except BrokenProcessPool as error:
             raise RtsepError(
-                "a process that judged a song was killed, likely for want of memory: choose songs with --songs"
+                "a process that judged a song was ended, likely for want of memory: choose songs with --songs; "
+                'in a script, call this below `if __name__ == "__main__":`'
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

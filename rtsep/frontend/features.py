@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
 import numpy as np
@@ -107,6 +108,16 @@ class Columns:
         patches = np.empty((n_channels, grid.ends.size, grid.patch_columns, n_bands), np.float32)
         kernels.cut_patches(self._sum, grid.weight, grid.ends, patches)
         return patches
+
+
+def cut_patches(grid: ColumnGrid, power: Sequence[F32] | F32) -> F32:
+    """Patches `(n, n_channels, n_ends, patch_columns, n_bands)` of the slices that have all their context before them.
+
+    `power` are the energies of successive slices, each `(n_channels, n_bands, n_columns)`.
+    """
+    n_channels, n_bands = power[0].shape[:2]
+    columns = Columns(grid, n_channels, n_bands)
+    return np.stack([columns.push(energy) for energy in power][grid.context_slices :])
 
 
 def compress(power: F32, exponent: float) -> F32:

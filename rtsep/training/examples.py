@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from rtsep.errors import OptionError
-from rtsep.frontend.features import ColumnGrid, Columns, Decoded, FrontEnd, compress
+from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd, compress, cut_patches
 from rtsep.model_file import FrontEndSpec
 from rtsep.sparse.coder import unit_norm
 from rtsep.sparse.ranks import ONE_RANK, Numbers, Ranks, Shard
@@ -117,11 +118,6 @@ def _examples(channels: F32, spec: FrontEndSpec, patch_columns: int, compression
 
 def _patches(audio: F32, frontend: FrontEnd, grid: ColumnGrid) -> F32:
     """Patches of energy `(n_channels, n, patch_columns, n_bands)` of all whole slices that have their context."""
-    columns = Columns(grid, audio.shape[1], frontend.n_bands)
-    seen = []
-    for s in range((len(audio) - frontend.slice_length) // frontend.hop + 1):
-        samples = audio[s * frontend.hop : s * frontend.hop + frontend.slice_length]
-        patches = columns.push(frontend.band_power(frontend.analyze(samples)))
-        if s >= grid.context_slices:
-            seen.append(patches)
-    return np.concatenate(seen, axis=1)
+    slices = sliding_window_view(audio, frontend.slice_length, axis=0)[:: frontend.hop].swapaxes(1, 2)
+    power = [frontend.band_power(frontend.analyze(samples)) for samples in slices]
+    return np.concatenate(cut_patches(grid, power), axis=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtsep.frontend.features import ColumnGrid, Columns, Decoded, FrontEnd, compress
+from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd, compress, cut_patches
 from rtsep.sparse.coder import unit_norm
 from rtsep.training.drawing import stem_energies
 from rtsep.types import C64, F32
@@ -34,8 +34,7 @@ def make_tuning_example(
     grid = ColumnGrid(frontend, patch_columns, decoded)
     first = grid.context_slices
     mixture, cross, power = stem_energies(np.ascontiguousarray(parts[:, :, channel]), frontend)
-    columns = Columns(grid, 1, frontend.n_bands)
-    patches = np.stack([columns.push(energy[None])[0] for energy in mixture])[first:]
+    patches = cut_patches(grid, mixture[:, None])[:, 0]
     rows = compress(patches, compression).reshape(-1, patch_columns * frontend.n_bands)
     # Columns by the decoded one whose mask they take, as a matrix of ones and zeros.
     takes = (grid.nearest_decoded[:, None] == np.arange(grid.decoded.size)).astype(np.float32)
