@@ -19,7 +19,7 @@ from rtsep.engine.mpi import LONGEST_REST, LOOKS_A_CHUNK, SHORTEST_REST
 from rtsep.engine.reserve import RESERVE_NAP
 from rtsep.engine.schedule import least_loaded
 from rtsep.engine.slots import SLOTS
-from rtsep.engine.stock import HELD_BYTES, LONGEST_RUN, Stock, make_plan
+from rtsep.engine.stock import HELD_BYTES, SHORTEST_RUN, Stock, make_plan
 from rtsep.engine.waiting import LONGEST_NAP, NAP_SHARE
 from rtsep.types import Chunk
 
@@ -35,7 +35,7 @@ class Costs:
     round of its loop; `end` until the files are there after the last. A worker: `compute`, `past` besides where it has
     not had the chunk before, and `answer` with the stems.
     `crowding`: how many times longer everything takes where no core is free. `idle`: the share of a core that a worker
-    without work takes by asking for some; in reserve it asks more seldom.
+    without work takes by asking for some; in reserve it asks more seldom. `longest_run`: chunks of a file in a row.
     """
 
     compute: float
@@ -51,6 +51,7 @@ class Costs:
     past: float = 0.0
     crowding: float = 1.0
     idle: float = 0.0
+    longest_run: int = SHORTEST_RUN
 
 
 # Measured costs count the copying already.
@@ -156,7 +157,7 @@ class _Run:
         n_at_work = min(job.n_ranks, round(job.cores or job.n_ranks))
         self.clock.taken = costs.idle * (n_at_work - 1 + (job.n_ranks - n_at_work) * LONGEST_NAP / RESERVE_NAP)
         self._workers = [_Worker(self, is_own=False) for _ in range(n_at_work - 1)] + [_Worker(self, is_own=True)]
-        longest_run = 1 if job.period else LONGEST_RUN
+        longest_run = 1 if job.period else costs.longest_run
         self._stock = Stock(self._chunks(), make_plan(n_at_work, costs.stems_bytes, longest_run, job.held_bytes))
         self._arrived: deque[tuple[_Worker, int]] = deque()
         self._program = self._steps()

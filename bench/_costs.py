@@ -23,6 +23,7 @@ from _cluster import Costs
 
 from rtsep.commands.bench_scaling import write_synthetic_song
 from rtsep.engine.local import compute, warm_up
+from rtsep.engine.stock import run_length
 from rtsep.file_job import FileJob, Song
 from rtsep.io.audio_file import open_audio
 from rtsep.separator import load_separator
@@ -66,6 +67,7 @@ def measure_costs(model: str, seconds: float, slices: int | None = None) -> Cost
         past=past,
         chunk_bytes=4 * N_CHANNELS * separator.shape.input_length,
         stems_bytes=4 * N_CHANNELS * len(separator.stems) * separator.shape.output_length,
+        longest_run=run_length(separator.shape),
     )
 
 

@@ -118,7 +118,7 @@ def page(
     each_ms = {
         name: 1e3 * value
         for name, value in asdict(own).items()
-        if "bytes" not in name and name not in ("crowding", "idle")
+        if "bytes" not in name and name not in ("crowding", "idle", "longest_run")
     }
     rank_0 = own.read + own.hand + own.collect + own.write
     parts = [

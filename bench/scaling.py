@@ -1,7 +1,7 @@
 """How does rtsep's speed grow with the number of ranks?
 
-Whole runs of `rtsep run` under mpirun with each shipped model, on three synthetic minutes of stereo at 44.1 kHz, one
-for models after the first; medians of repeats. `rtf` leaves start-up out; `efficiency` is the speed-up over the number
+Whole runs of `rtsep run` under mpirun with each shipped model, on three synthetic minutes of stereo at 44.1 kHz;
+medians of repeats. `rtf` leaves start-up out; `efficiency` is the speed-up over the number
 of ranks, or of cores where those are fewer; `crowds` are those of runs that have nothing to do with each other;
 `idle_share` the share of the time, mean over ranks, in which a rank has neither a chunk nor a message at hand;
 `message_ms` what the messages of a chunk take on both ends together. `rtsep bench scaling` is the same for a user's
@@ -31,9 +31,8 @@ from rtsep.model_file import model_names
 from rtsep.separator import load_separator
 
 RANKS = (1, 2, 4, 8, 16, 32)
-FEWER_RANKS = (1, 2, 16)  # of the models after the first, and a shorter song
-SECONDS, FEWER_SECONDS = 180.0, 60.0
-TURNS = 5
+SECONDS = 180.0
+TURNS = 3
 
 
 def main() -> None:
@@ -47,20 +46,18 @@ def main() -> None:
     parser.add_argument("--from", dest="before", type=Path, metavar="FILE.json", help="what --json wrote, for --page")
     options = parser.parse_args()
     models = tuple(options.model or model_names())
-    first, others = models[:1], models[1:]
     rows: list[Row]
     crowds: list[Row] = []
     costs: dict[str, Costs] = {}
     if options.before:
         rows, crowds, costs = read_before(options.before)
     elif options.quick:
-        rows = measure(ScalingOptions(first, RANKS[:2], seconds=20.0, repeats=2))
+        rows = measure(ScalingOptions(models[:1], RANKS[:2], seconds=20.0, repeats=2))
     else:
-        rows = measure(ScalingOptions(first, RANKS, seconds=SECONDS, repeats=options.repeats))
-        rows += measure(ScalingOptions(others, FEWER_RANKS, seconds=FEWER_SECONDS, repeats=options.repeats))
+        rows = measure(ScalingOptions(models, RANKS, seconds=SECONDS, repeats=options.repeats))
     if options.page and not options.before:
         crowds = [compare_with_strangers(model) for model in models]
-        costs = costs_of(first, SECONDS) | costs_of(others, FEWER_SECONDS) | live_costs()
+        costs = {model: measure_costs(model, SECONDS) for model in models} | live_costs()
     publish(__doc__, rows, options.json, crowds=crowds, costs={name: asdict(cost) for name, cost in costs.items()})
     if options.plot:
         draw_scaling(rows, options.plot)
@@ -80,7 +77,7 @@ def compare_with_strangers(model: str) -> Row:
         folders = [Path(name) / str(k) for k in range(n_cores)]
         for folder in folders:
             folder.mkdir()
-        song = write_synthetic_song(folders[0], FEWER_SECONDS)
+        song = write_synthetic_song(folders[0], SECONDS)
 
         def rtf(folder: Path, n_ranks: int = 1) -> float:
             return float(run_once(model, song, n_ranks, "mpirun", folder)["rtf_without_startup"])
@@ -90,11 +87,6 @@ def compare_with_strangers(model: str) -> Row:
             strangers.append(alone / mean(threads.map(rtf, folders)))
             ranks.append(alone / rtf(folders[0], n_cores) / n_cores)
     return {"case": model, "turns": TURNS, "strangers": median(strangers), "ranks": median(ranks)}
-
-
-def costs_of(models: tuple[str, ...], seconds: float) -> dict[str, Costs]:
-    """Those of a chunk of each model."""
-    return {model: measure_costs(model, seconds) for model in models}
 
 
 def crowded(costs: dict[str, Costs], crowds: list[Row]) -> dict[str, Costs]:

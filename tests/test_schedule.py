@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtsep.engine.schedule import Pace, least_loaded, run_in_order
-from rtsep.engine.stock import Plan, make_plan
-from rtsep.types import Chunk, ChunkResult
+from rtsep.engine.stock import Plan, make_plan, run_length
+from rtsep.types import Chunk, ChunkResult, ChunkShape
 
 SAMPLES = np.zeros((1, 1), np.float32)
 STEMS = np.zeros((1, 1, 1), np.float32)
@@ -165,11 +165,18 @@ def test_a_run_whose_worker_is_stuck_is_begun_anew_by_the_others() -> None:
 
 
 def test_runs_are_as_long_as_memory_allows() -> None:
-    assert make_plan(2, 2 << 20, longest_run=4) == Plan(window=12, run=4)
-    assert make_plan(8, 2 << 20, longest_run=4) == Plan(window=32, run=3)
-    assert make_plan(2, 16 << 20, longest_run=4) == Plan(window=4, run=1)
-    assert make_plan(64, 2 << 20, longest_run=4) == Plan(window=65, run=1)
-    assert make_plan(3, 2 << 20, longest_run=1) == Plan(window=9, run=1)
+    mib = 1 << 20
+    assert make_plan(2, 2 * mib, longest_run=4, held_bytes=64 * mib) == Plan(window=12, run=4)
+    assert make_plan(8, 2 * mib, longest_run=4, held_bytes=64 * mib) == Plan(window=32, run=3)
+    assert make_plan(2, 16 * mib, longest_run=4, held_bytes=64 * mib) == Plan(window=4, run=1)
+    assert make_plan(64, 2 * mib, longest_run=4, held_bytes=64 * mib) == Plan(window=65, run=1)
+    assert make_plan(3, 2 * mib, longest_run=1, held_bytes=64 * mib) == Plan(window=9, run=1)
+
+
+@pytest.mark.parametrize(("context", "run"), [(0, 4), (2, 4), (6, 6), (8, 8), (40, 8)])
+def test_the_more_past_a_chunk_has_the_longer_are_the_runs(context: int, run: int) -> None:
+    shape = ChunkShape(hop=1, slice_length=2, slice_output=2, latency=2, context_slices=context, slices=16)
+    assert run_length(shape) == run
 
 
 def test_one_stuck_worker_stops_the_source_at_the_window() -> None:

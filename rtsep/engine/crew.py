@@ -17,7 +17,7 @@ from rtsep.engine.mpi import MpiEngine
 from rtsep.engine.process import RankRecord, Terminated, own_record, seconds_since_start, survives_deaths
 from rtsep.engine.remote import RankFailed, RemoteWorker, Task
 from rtsep.engine.schedule import Pace
-from rtsep.engine.stock import LONGEST_RUN
+from rtsep.engine.stock import run_length
 from rtsep.engine.waiting import nap
 from rtsep.engine.worker import Load, Order, follow
 from rtsep.errors import RtsepError
@@ -73,17 +73,17 @@ class Crew:
         model: Bytes,
         separator: Separator,
         stall_seconds: float = STALL_SECONDS,
-        longest_run: int = LONGEST_RUN,
+        longest_run: int | None = None,
     ) -> MpiEngine:
         """Have as many others as the cores take load and warm up what rank 0 has loaded and compiled, from the bytes of
-        its model file. Each gets up to `longest_run` chunks in a row.
+        its model file. Each gets up to `longest_run` chunks in a row, or as many as are good for a file.
 
         Returns when they are ready, but after 10 s, or four times as long as rank 0 took, in any case: who is late
         joins later, and takes cores from those at work until then.
         """
         for worker in (*self._remote, *self._remote):  # MPI may see at the second look only what has come
             worker.listen()
-        task = Task(order, model, separator, Pace(stall_seconds), longest_run)
+        task = Task(order, model, separator, Pace(stall_seconds), longest_run or run_length(separator.shape))
         self._engine = MpiEngine(self._remote, task)
         self._engine.await_ready(max(_READY_SECONDS, _READY_SHARE * seconds_since_start()))
         return self._engine

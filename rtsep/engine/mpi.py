@@ -69,7 +69,7 @@ class MpiEngine:
 
     Chunks may differ in channels, up to the order's most. A rank that dies is left out; one that is slower than the
     pace allows is routed around until it answers; another is called up in its place. Memory: two slots for each that
-    is called, the chunks that are out, and at most 64 MiB of results that wait for their turn.
+    is called, the chunks that are out, and at most 96 MiB of results that wait for their turn.
     """
 
     def __init__(self, remote: Sequence[RemoteWorker], task: Task) -> None:

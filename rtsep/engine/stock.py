@@ -8,11 +8,16 @@ from typing import Protocol
 
 import numpy as np
 
-from rtsep.types import Chunk
+from rtsep.types import Chunk, ChunkShape
 
-LONGEST_RUN = 4  # who had the chunk before has heard this one's past, which else is up to a sixth of the work
-HELD_BYTES = 64 << 20
+SHORTEST_RUN, LONGEST_RUN = 4, 8
+HELD_BYTES = 96 << 20
 _END = Chunk(-1, np.zeros((0, 0), np.float32))
+
+
+def run_length(shape: ChunkShape) -> int:
+    """Chunks of a file in a row for one worker: only the first has its past to hear, so the more of that, the more."""
+    return min(max(SHORTEST_RUN, 16 * shape.context_slices // shape.slices), LONGEST_RUN)
 
 
 @dataclass(frozen=True)
