@@ -19,8 +19,9 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "stft-sparse-lowdelay.toml"
 def separator(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     demo_song.write_stems(folder / "songs" / "First", 0, 10)
+    whole = read_recipe(RECIPE)
     small = {"datasets": (), "held_out": (), "mixtures": 6, "atoms": 64, "dictionary_patches": 1000}
-    recipe = replace(read_recipe(RECIPE), **small)
+    recipe = replace(whole, **small, tuning=replace(whole.tuning, steps=3))
     return SparseSeparator(fit_sparse(FitJob(recipe, folder, 1, lambda *_: None)))
 
 
