@@ -20,11 +20,14 @@ from rtsep.commands.train_timbrenet import share_out
 from rtsep.errors import ModelError, OptionError
 from rtsep.sparse.ranks import ONE_RANK
 from rtsep.timbrenet.features import Features, band_views
+from rtsep.timbrenet.model import load_timbrenet, save_timbrenet
+from rtsep.timbrenet.network import export
 from rtsep.timbrenet.separator import TimbreSeparator
 from rtsep.training.curves import read_curve
-from rtsep.training.drawing import Drawer, analyze_stems, drawing
+from rtsep.training.drawing import Drawer, analyze_stems, drawing, stack
 from rtsep.training.fit_timbrenet import begin, evaluate, fit_timbrenet, learning_rate, put_in_order
 from rtsep.training.run_folder import RunFolder
+from rtsep.training.take_up import take_up
 from rtsep.training.timbre_data import make_example
 from rtsep.training.timbre_recipe import Schedule, read_timbre_recipe
 from rtsep.types import STEMS
@@ -218,6 +221,42 @@ def test_outputs_whose_order_was_free_are_put_into_the_one_that_fits_best(data, 
     put_in_order(network, recipe.schedule, examples)
     assert evaluate(network, recipe.schedule, examples) == pytest.approx(min(fixed), rel=1e-6)
     assert max(fixed) > min(fixed) + 1e-3
+
+
+def test_what_is_taken_up_computes_what_it_did_and_learns_on_from_there(data, recipe, trained):
+    path = data / "first.safetensors"
+    save_timbrenet(trained[0], path)
+    model = load_timbrenet(str(path))
+    mixer, _ = recipe.mixers(recipe.sources(data))
+    examples = Drawer(mixer, recipe.spec, partial(make_example, sizes=recipe.sizes)).draw(0)
+    taken = begin(recipe, torch.device("cpu"))
+    take_up(taken.average, model, lambda network: evaluate(network, recipe.schedule, examples))
+    exported = export(taken.average)
+    for name, array in model.weights.items():
+        assert np.allclose(exported[name], array, rtol=1e-3, atol=1e-4), name
+    # Normalized by what it hears now, as in training, it computes nearly the same.
+    features = torch.from_numpy(stack(examples).features)
+    normalizing = copy.deepcopy(taken.average).train()
+    assert (normalizing(features) - taken.average(features)).abs().mean() < 0.02
+
+    schedule = replace(recipe.schedule, epochs=1, examples=4, learning_rate=1e-9, begin_with=str(path))
+    run = RunFolder(data / "further", ONE_RANK)
+    further = fit_timbrenet(replace(recipe, schedule=schedule), data, "cpu", 0, silent, run)
+    assert further.notes["held_out_loss"] == pytest.approx(trained[0].notes["held_out_loss"], abs=0.05)
+    assert further.notes["begun_with"] == model.notes
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"begin_with": "timbrenet-quartet"}, "begin_with timbrenet-quartet: has .*take its stems into the recipe"),
+        ({"begin_with": "timbrenet-4stems"}, "take its front end into the recipe"),
+        ({"begin_with": "nothing.safetensors"}, "nothing.safetensors"),
+    ],
+)
+def test_a_model_that_cannot_be_taken_up_is_told_of(change, words, data, recipe):
+    with pytest.raises((OptionError, ModelError), match=words):
+        fit_timbrenet(replace(recipe, schedule=replace(recipe.schedule, **change)), data, "cpu", 0, silent)
 
 
 @pytest.mark.parametrize(("device", "shares"), [("cpu", [(0, 1), (1, 1), (1, 2), (8, 8)]), ("cuda", [(0, 1), (15, 1)])])

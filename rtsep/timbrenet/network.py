@@ -1,6 +1,8 @@
-"""The network as it is trained; `export` gives the arrays that `inference` runs."""
+"""The network as it is trained; `export` gives the arrays that `inference` runs, `restore` takes them back."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from torch.nn import functional
 
 from rtsep.timbrenet.features import VIEWS
 from rtsep.timbrenet.inference import LARGEST_LOGIT
-from rtsep.timbrenet.layers import TAPS, Sizes
+from rtsep.timbrenet.layers import TAPS, Sizes, Weights
 from rtsep.timbrenet.partials import Partials
 from rtsep.types import F32
 
@@ -115,31 +117,54 @@ class TimbreNet(nn.Module):
         return held.reshape(len(held), self.n_columns, -1, *held.shape[2:])
 
 
-def export(network: TimbreNet) -> dict[str, F32]:
-    """The arrays of `layers.weight_shapes`: normalizations are folded into the convolutions before them."""
-    scale, shift = _affine(network.enter_norm)
-    arrays: dict[str, Tensor] = {
-        "enter": _rows(network.enter.weight[:, :, 0] * scale[:, None, None]),
-        "enter_bias": (network.enter_bias[:, 0] + shift[:, None]).T,
-    }
+def normalized(network: TimbreNet) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """The convolutions that a normalization follows, which `export` folds into them, by the names of their arrays."""
+    yield "enter", network.enter, network.enter_norm
     for i, block in enumerate(network.blocks):
         assert isinstance(block, Block)
-        for name in ("gather", "partials", "join"):
-            scale, shift = _affine(getattr(block.harmonics, f"{name}_norm"))
-            weight: Tensor = getattr(block.harmonics, name).weight
-            arrays |= {f"{name}{i}": (weight[:, :, 0, 0] * scale[:, None]).T, f"{name}{i}_bias": shift}
-        scale, shift = _affine(block.time_norm)
-        time = block.time.weight * scale[:, None, None, None]
-        arrays[f"time{i}"] = torch.cat([_rows(time[:, :, tap]) for tap in reversed(range(TAPS))], dim=1)
-        arrays[f"time{i}_bias"] = shift
-        for name, layer in (("narrow", block.narrow), ("widen", block.widen)):
-            arrays |= {f"{name}{i}": layer.weight, f"{name}{i}_bias": layer.bias[:, None]}
-        scale, shift = _affine(block.leave_norm)
-        arrays[f"leave{i}"], arrays[f"leave{i}_bias"] = (block.leave.weight[:, :, 0, 0] * scale[:, None]).T, shift
+        for part in ("gather", "partials", "join"):
+            yield f"{part}{i}", getattr(block.harmonics, part), getattr(block.harmonics, f"{part}_norm")
+        yield f"time{i}", block.time, block.time_norm
+        yield f"leave{i}", block.leave, block.leave_norm
+
+
+def export(network: TimbreNet) -> dict[str, F32]:
+    """The arrays of `layers.weight_shapes`: normalizations are folded into the convolutions before them."""
+    arrays: dict[str, Tensor] = {}
+    for name, convolution, norm in normalized(network):
+        scale, shift = _affine(norm)
+        arrays |= {name: _matrix(convolution.weight * scale[:, None, None, None]), f"{name}_bias": shift}
+    arrays["enter_bias"] = (network.enter_bias[:, 0] + arrays["enter_bias"][:, None]).T
+    for name, layer in _over_bands(network):
+        arrays |= {name: layer.weight, f"{name}_bias": layer.bias[:, None]}
     assert network.timbre.bias is not None
-    arrays |= {"timbre": network.timbre.weight[:, :, 0, 0].T, "timbre_bias": network.timbre.bias}
+    arrays |= {"timbre": _matrix(network.timbre.weight), "timbre_bias": network.timbre.bias}
     arrays |= {"mix": network.mix.weight.T, "mix_bias": network.mix_bias}
     return {name: np.ascontiguousarray(a.detach().float().cpu().numpy()) for name, a in arrays.items()}
+
+
+@torch.no_grad()
+def restore(network: TimbreNet, weights: Weights) -> None:
+    """Have `network` compute what it did when it was exported; its normalizations only add the biases."""
+    arrays = {name: torch.from_numpy(array) for name, array in weights.items()}
+    for name, convolution, norm in normalized(network):
+        convolution.weight.copy_(_unfolded(arrays[name], convolution.weight.shape))
+        _pass_through(norm, arrays[f"{name}_bias"] if name != "enter" else torch.zeros(norm.num_features))
+    network.enter_bias.copy_(arrays["enter_bias"].T[:, None])
+    for name, layer in _over_bands(network):
+        layer.weight.copy_(arrays[name])
+        layer.bias.copy_(arrays[f"{name}_bias"][:, 0])
+    assert network.timbre.bias is not None
+    network.timbre.weight.copy_(_unfolded(arrays["timbre"], network.timbre.weight.shape))
+    network.timbre.bias.copy_(arrays["timbre_bias"])
+    network.mix.weight.copy_(arrays["mix"].T)
+    network.mix_bias.copy_(arrays["mix_bias"])
+
+
+def _over_bands(network: TimbreNet) -> Iterator[tuple[str, nn.Linear]]:
+    for i, block in enumerate(network.blocks):
+        assert isinstance(block, Block)
+        yield from ((f"narrow{i}", block.narrow), (f"widen{i}", block.widen))
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -150,6 +175,25 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - norm.running_mean * scale
 
 
-def _rows(weight: Tensor) -> Tensor:
-    """A convolution over bands `(out, in, taps)` as a matrix `(taps * in, out)`."""
-    return weight.permute(2, 1, 0).flatten(0, 1)
+def _pass_through(norm: nn.BatchNorm2d, bias: Tensor) -> None:
+    """Have a normalization add `bias` and do nothing else."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1 - norm.eps)
+    norm.weight.fill_(1)
+    norm.bias.copy_(bias)
+
+
+def _matrix(weight: Tensor) -> Tensor:
+    """A convolution over slices and bands `(out, in, taps, bands)` as a matrix `(bands * in, taps * out)`.
+
+    The newest slice's tap, the last one, comes first.
+    """
+    return weight.flip(2).permute(3, 1, 2, 0).flatten(2, 3).flatten(0, 1)
+
+
+def _unfolded(matrix: Tensor, shape: torch.Size) -> Tensor:
+    """The convolution of `shape` that `_matrix` made a matrix of."""
+    n_out, n_in, n_taps, n_bands = shape
+    return matrix.reshape(n_bands, n_in, n_taps, n_out).permute(3, 1, 2, 0).flip(2)

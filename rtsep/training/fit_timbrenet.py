@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from math import ceil, cos, pi
 from pathlib import Path
@@ -23,12 +23,14 @@ from rtsep.training.drawing import Drawer, drawing, stack
 from rtsep.training.fit_dictionary import Progress
 from rtsep.training.recipe import SAMPLE_RATE
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
+from rtsep.training.take_up import model_to_take_up, take_up
 from rtsep.training.timbre_data import Example, make_example
 from rtsep.training.timbre_recipe import Schedule, TimbreRecipe
 
 STAGE = "timbrenet"
 _RISE = 0.05  # of all steps, in which the learning rate grows
 _STEEPEST = 5.0  # norm of a gradient that is not cut
+_HEARD_FIRST = 64  # examples that normalize what training goes on from
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def fit_timbrenet(
     on the processor to the same bits.
     """
     sources = recipe.sources(data)
+    earlier = model_to_take_up(recipe)
     keeper.begin(recipe, sources)
     heard, unheard = recipe.mixers(sources)
     make = partial(make_example, sizes=recipe.sizes)
@@ -65,6 +68,8 @@ def fit_timbrenet(
     with drawing(drawers, processes, 2 * processes) as draw:
         n_groups = ceil(schedule.validation_examples / drawers[1].group_size)
         validation = list(draw(1, range(n_groups)))[: schedule.validation_examples]
+        if earlier and not curve:
+            _take_up(learner, earlier, schedule, draw(0, range(ceil(_HEARD_FIRST / drawers[0].group_size))))
         n_groups = ceil(schedule.steps_an_epoch * schedule.batch / drawers[0].group_size)
         for epoch in range(len(curve), schedule.epochs):
             examples = draw(0, range(epoch * n_groups, (epoch + 1) * n_groups))
@@ -76,6 +81,8 @@ def fit_timbrenet(
     if schedule.sharpness is not None:
         put_in_order(learner.average, schedule, validation)
     notes = {"recipe": recipe.text, "loss": curve[-1][1], "held_out_loss": curve[-1][2], "epochs": len(curve)}
+    if earlier:
+        notes["begun_with"] = earlier.notes
     return TimbreModel(recipe.stems, SAMPLE_RATE, recipe.spec, recipe.sizes, export(learner.average), notes)
 
 
@@ -95,6 +102,13 @@ def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.schedule.weight_decay)
     return Learner(network, average, optimizer)
+
+
+def _take_up(learner: Learner, model: TimbreModel, schedule: Schedule, examples: Iterable[Example]) -> None:
+    """Begin with the weights of `model`, normalized by some examples."""
+    plain = replace(schedule, mixed_precision=False)
+    take_up(learner.average, model, lambda network: evaluate(network, plain, examples))
+    learner.network.load_state_dict(learner.average.state_dict())
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:

@@ -27,7 +27,8 @@ class Schedule:
 
     Each mixture that is drawn serves for `permutations` examples, all but the first of them with stems of other ones.
     With `mixed_precision` the network computes in 16 bits where that is safe: several times faster on graphics
-    processors, and on those others that multiply matrices of bfloat16.
+    processors, and on those others that multiply matrices of bfloat16. With `begin_with`, a shipped model's name or a
+    file, training goes on from its weights instead of random ones.
     """
 
     epochs: int
@@ -40,6 +41,7 @@ class Schedule:
     validation_examples: int = 64
     permutations: int = 1
     mixed_precision: bool = False
+    begin_with: str | None = None
 
     def __post_init__(self) -> None:
         counts = ("epochs", "examples", "batch", "validation_examples", "permutations")
