@@ -11,10 +11,12 @@ import signal
 # Each has a BLAS of its own, which must be loaded to be limited.
 import numpy as np  # noqa: F401
 import scipy.linalg  # noqa: F401
+import torch
 from hosts import can_be_made
 from threadpoolctl import threadpool_limits
 
 threadpool_limits(1)
+torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
