@@ -249,8 +249,11 @@ def test_what_is_taken_up_computes_what_it_did_and_learns_on_from_there(data, re
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"begin_with": "timbrenet-quartet"}, "begin_with timbrenet-quartet: has .*take its stems into the recipe"),
-        ({"begin_with": "timbrenet-4stems"}, "take its front end into the recipe"),
+        (
+            {"begin_with": "timbrenet-quartet"},
+            "begin_with timbrenet-quartet: its stems is .*violin.*, the recipe's .*bass",
+        ),
+        ({"begin_with": "timbrenet-4stems"}, "its kind is cqt, the recipe's stft"),
         ({"begin_with": "nothing.safetensors"}, "nothing.safetensors"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 
 import torch
@@ -22,13 +23,14 @@ def model_to_take_up(recipe: TimbreRecipe) -> TimbreModel | None:
     if name is None:
         return None
     model = load_timbrenet(name)
-    for what, own, asked in (
-        ("stems", model.stems, recipe.stems),
-        ("front end", model.spec, recipe.spec),
-        ("network", model.sizes, recipe.sizes),
-    ):
-        if own != asked:
-            raise OptionError(f"begin_with {name}: has {own}, the recipe {asked}; take its {what} into the recipe")
+    own = {"stems": model.stems, **asdict(model.spec), **asdict(model.sizes)}
+    asked = {"stems": recipe.stems, **asdict(recipe.spec), **asdict(recipe.sizes)}
+    if different := [what for what in own if own[what] != asked[what]]:
+        what = different[0]
+        raise OptionError(
+            f"begin_with {name}: its {what} is {own[what]}, the recipe's {asked[what]}; a network goes on as it is: "
+            "write its own into the recipe"
+        )
     return model
 
 

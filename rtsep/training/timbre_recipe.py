@@ -51,6 +51,8 @@ class Schedule:
         check_numbers("training", {"weight_decay": self.weight_decay, "average": self.average}, 0, 0.99999)
         if self.sharpness is not None:
             check_numbers("training", {"sharpness": self.sharpness}, 1e-3)
+        if not isinstance(self.begin_with, str | None):
+            raise ValueError(f"begin_with {self.begin_with}: it must be a model's name or file, in quotes")
 
     @property
     def steps_an_epoch(self) -> int:
