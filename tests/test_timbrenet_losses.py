@@ -82,24 +82,25 @@ def test_errors_are_those_of_the_signals_themselves():
     assert np.allclose(found.numpy(), expected, rtol=1e-10)
 
 
-def test_losses_are_negative_sdr_and_their_gradient_is_right():
+@pytest.mark.parametrize("share", [0.01, 1.0])
+def test_losses_are_negative_sdr_with_a_floor_and_their_gradient_is_right(share):
     stems = complex_cells(2)
     filters = torch.rand(2, 2, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mixture, cross, power = cells_of(stems)
-    found = pair_losses(filters, mixture, cross, power)
+    found = pair_losses(filters, mixture, cross, power, share)
     sdr = 10 * torch.log10(power.sum((2, 3))[:, None] / pair_errors(filters, mixture, cross, power))
-    floor = 0.01 * mixture.sum((1, 2))[:, None, None]
+    floor = share * mixture.sum((1, 2))[:, None, None]
     floored = 10 * torch.log10(
         (power.sum((2, 3))[:, None] + floor) / (10 ** (-sdr / 10) * power.sum((2, 3))[:, None] + floor)
     )
     assert torch.allclose(found, -floored)
-    assert torch.allclose(found, -sdr, atol=0.5)
-    assert torch.autograd.gradcheck(lambda f: pair_losses(f, mixture, cross, power), filters.requires_grad_())
+    assert torch.allclose(found, -sdr, atol=0.5) == (share < 0.1)
+    assert torch.autograd.gradcheck(lambda f: pair_losses(f, mixture, cross, power, share), filters.requires_grad_())
 
 
 def test_silence_has_a_finite_loss_and_gradient():
     filters = torch.full((1, 2, 3), 0.5, requires_grad=True)
-    loss = fixed_order(pair_losses(filters, torch.zeros(1, 3), torch.zeros(1, 2, 3), torch.zeros(1, 2, 3)))
+    loss = fixed_order(pair_losses(filters, torch.zeros(1, 3), torch.zeros(1, 2, 3), torch.zeros(1, 2, 3), 0.01))
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(filters.grad).all()

@@ -9,7 +9,6 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-_FLOOR = 1e-2  # of the mixture's energy: at less, silence pays so well that nets learn to leave weak stems out
 _SILENCE = 1e-9  # keeps the gradient finite where the whole mixture is silent
 _MOST_PAIRINGS_LISTED = 6  # outputs; 6! = 720
 
@@ -27,11 +26,15 @@ def pair_errors(filters: Tensor, mixture: Tensor, cross: Tensor, power: Tensor) 
     return (let_through[:, :, None] - 2 * shared + stems[:, None, :]).clamp(min=0)
 
 
-def pair_losses(filters: Tensor, mixture: Tensor, cross: Tensor, power: Tensor) -> Tensor:
-    """-SDR of each output against each stem in dB, `(n, n_outputs, n_stems)`, with a floor under both energies."""
-    floor = _FLOOR * mixture.flatten(1).sum(1)[:, None, None] + _SILENCE
+def pair_losses(filters: Tensor, mixture: Tensor, cross: Tensor, power: Tensor, floor: float) -> Tensor:
+    """-SDR of each output against each stem in dB, `(n, n_outputs, n_stems)`.
+
+    Under both energies is a `floor`, of the mixture's: the lower, the more weak stems count beside loud ones; below
+    0.01 silence pays so well that networks learn to leave weak stems out.
+    """
+    least = floor * mixture.flatten(1).sum(1)[:, None, None] + _SILENCE
     stems = power.flatten(2).sum(2)[:, None, :]
-    return 10 * torch.log10((pair_errors(filters, mixture, cross, power) + floor) / (stems + floor))
+    return 10 * torch.log10((pair_errors(filters, mixture, cross, power) + least) / (stems + least))
 
 
 def fixed_order(losses: Tensor) -> Tensor:

@@ -171,7 +171,7 @@ def _pair_losses(network: TimbreNet, schedule: Schedule, batch: Example) -> Tens
     features, mixture, cross, power = (torch.from_numpy(getattr(batch, f.name)).to(device) for f in fields(Example))
     with torch.autocast(device.type, torch.bfloat16, enabled=schedule.mixed_precision):
         filters = network(features)
-    return pair_losses(filters, mixture, cross, power)
+    return pair_losses(filters, mixture, cross, power, schedule.floor)
 
 
 @torch.no_grad()

@@ -23,7 +23,8 @@ class Schedule:
 
     The learning rate rises to `learning_rate` and falls to 0 as half a cosine; `average` is the decay of the mean over
     all weights that there were, which is what becomes the model. `sharpness` is A of the order-free loss; with none the
-    order of the outputs is that of the stems. The held-out loss is over `validation_examples`.
+    order of the outputs is that of the stems; `floor` is that of `losses.pair_losses`. The held-out loss is over
+    `validation_examples`.
 
     Each mixture that is drawn serves for `permutations` examples, all but the first of them with stems of other ones.
     With `mixed_precision` the network computes in 16 bits where that is safe: several times faster on graphics
@@ -38,6 +39,7 @@ class Schedule:
     weight_decay: float = 0.01
     average: float = 0.999
     sharpness: float | None = None
+    floor: float = 0.01
     validation_examples: int = 64
     permutations: int = 1
     mixed_precision: bool = False
@@ -48,6 +50,7 @@ class Schedule:
         check_numbers("training", {name: getattr(self, name) for name in counts}, 1)
         check_numbers("training", {"batch": self.batch}, 1, self.examples)
         check_numbers("training", {"learning_rate": self.learning_rate}, 1e-9)
+        check_numbers("training", {"floor": self.floor}, 1e-6)
         check_numbers("training", {"weight_decay": self.weight_decay, "average": self.average}, 0, 0.99999)
         if self.sharpness is not None:
             check_numbers("training", {"sharpness": self.sharpness}, 1e-3)
