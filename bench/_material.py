@@ -77,6 +77,7 @@ def _demo(folder: Path, models: Path, entries: Mapping[str, Any], quick: bool) -
         "remix.seconds": 2.0,
         "dictionary.atoms": 32 if quick else 256,
         "dictionary.patches": 1000 if quick else 10000,
+        "tuning.steps": 2 if quick else 100,
     }
     folds = tuple(folds_by_folder(find_songs(folder / "songs")))
     words = "not unseen music: halves of the demo song, each judged by models of the other, to show that it runs"
@@ -84,8 +85,13 @@ def _demo(folder: Path, models: Path, entries: Mapping[str, Any], quick: bool) -
 
 
 def prepared(tables: Mapping[str, Table], found: Material) -> dict[str, Table]:
-    """The recipes with the entries that the material needs."""
-    return {name: override(table, found.entries) for name, table in tables.items()}
+    """The recipes with the entries that the material needs; what these say of tuning is for those that tune."""
+    return {
+        name: override(
+            table, {e: v for e, v in found.entries.items() if not e.startswith("tuning.") or "tuning" in table}
+        )
+        for name, table in tables.items()
+    }
 
 
 def _songs_folder(tables: Mapping[str, Table]) -> str:

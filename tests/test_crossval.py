@@ -23,6 +23,7 @@ TINY = {
     "remix.seconds": 1.0,
     "dictionary.atoms": 16,
     "dictionary.patches": 200,
+    "tuning.steps": 2,
 }
 
 
