@@ -28,6 +28,9 @@ def connect() -> MPI.Intracomm:
     if on_one_host():
         # Looking for a network's fabric takes Open MPI a second, and one machine needs none.
         os.environ.setdefault("OMPI_MCA_btl", "^ofi")
+    # With more ranks than cores Open MPI gives the core away whenever it is asked in vain: for milliseconds by
+    # sched_yield, as rank 0 asks while its own thread and another rank compute; for microseconds by a nap.
+    os.environ.setdefault("OMPI_MCA_threads_pthreads_yield_strategy", "nanosleep")
     import mpi4py
 
     mpi4py.rc.initialize = False
