@@ -12,6 +12,7 @@ from rtsep.engine.local import warm_up
 from rtsep.engine.process import seconds_since_start
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
+from rtsep.io.coding_thread import create_file_coded_beside
 from rtsep.io.stem_writers import StemWriters
 from rtsep.last_will import LastWill
 from rtsep.stem_stream import StemStream
@@ -73,7 +74,9 @@ class Song:
         self._separator = separator
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels
         self._stream = StemStream(separator, rate, n_channels)
-        self.writers = StemWriters(job.folder, self.stems, rate, n_channels, job.audio_format, job.overwrite)
+        self.writers = StemWriters(
+            job.folder, self.stems, rate, n_channels, job.audio_format, job.overwrite, create_file_coded_beside
+        )
 
     @property
     def n_done(self) -> int:

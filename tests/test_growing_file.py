@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
+from limits import room_for
 from sound_files import make_song, read_song
 
 from rtsep.errors import OutputError
@@ -21,10 +21,8 @@ BLOCK = np.random.default_rng(3).uniform(-1, 1, (2, 5000, 2)).astype(np.float32)
 @pytest.fixture
 def _little_room() -> None:
     """No file may grow beyond 900 kB: the operating system refuses the rest, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with room_for(900_000):
+        yield
 
 
 def write_until_it_is_full(writers: StemWriters) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import time
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from launch import Launched, run
+from limits import room_for
 from numpy.testing import assert_array_equal
 from small_model import write_small_model
 from sound_files import make_song, read_song, write_song
@@ -164,16 +164,12 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 def test_a_take_that_finds_no_room_ends_at_once_and_another_may_begin(tmp_path: Path) -> None:
     recorder = Recorder(Recording(tmp_path, "wav"), STEM_NAMES, PLAN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
-    try:
+    with room_for(300_000):
         recorder.begin(0)
         push(recorder, 0, 60_000)
         deadline = time.monotonic() + 20
         while not recorder.takes:
             assert time.monotonic() < deadline
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not recorder.recording
     recorder.begin(55_000)
     recorder.finish()

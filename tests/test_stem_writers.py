@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io.wavfile
 import soundfile
+from limits import room_for
 from numpy.testing import assert_array_equal
 from sound_files import assert_one_line, make_song, read_song
 from unprivileged import common_folder, without_privileges
@@ -46,17 +44,6 @@ def write_stems(
 
 def all_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
-@contextmanager
-def room_for(n_bytes: int) -> Iterator[None]:
-    """No file may grow beyond `n_bytes`: the operating system refuses the rest, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 8])

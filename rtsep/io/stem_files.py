@@ -34,7 +34,8 @@ class StemFile(Protocol):
     `n_clipped` counts the samples, over all channels, that lay beyond full scale and were clipped.
     """
 
-    n_clipped: int
+    @property
+    def n_clipped(self) -> int: ...
 
     def make_room(self, n_samples: int) -> None:
         """See that the disk has room for so many samples and the end of the file. Raises OSError."""

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Self
 
 from rtsep.errors import OutputError
 from rtsep.io.names import printable
-from rtsep.io.stem_files import FORMATS, EncoderError, create_stem_file, find_format_limit
+from rtsep.io.stem_files import FORMATS, EncoderError, StemFile, create_stem_file, find_format_limit
 from rtsep.io.whole import reads_to_its_end
 from rtsep.types import Stems
 
@@ -29,7 +29,7 @@ class StemWriters:
     Until then they grow in `work`, a hidden folder on the same disk. Leaving the `with` block without `commit`, on an
     error or an interrupt, removes everything that was made; what a killed process has left there, the next one removes.
     Entering it raises OutputError for what can be known to fail: files that are there already, unless `overwrite`, no
-    permission, a rate that the format cannot hold.
+    permission, a rate that the format cannot hold. `create` starts a file, as `create_stem_file` does.
     """
 
     def __init__(
@@ -40,7 +40,9 @@ class StemWriters:
         n_channels: int,
         audio_format: str = "wav",
         overwrite: bool = False,
+        create: Callable[[Path, int, int, str], StemFile] = create_stem_file,
     ) -> None:
+        self._create = create
         self._folder = Path(os.path.realpath(folder))
         self._name = printable(folder)
         self._sample_rate = sample_rate
@@ -62,7 +64,7 @@ class StemWriters:
             self.work = self._make_work_folder(undo)
             self._files = {}
             for stem, target in self._targets.items():
-                file = create_stem_file(self.work / target.name, self._sample_rate, self._n_channels, self._format)
+                file = self._create(self.work / target.name, self._sample_rate, self._n_channels, self._format)
                 undo.callback(file.abandon)
                 self._files[stem] = file
             self._undo = undo.pop_all()
