@@ -85,6 +85,17 @@ def test_a_stem_that_a_song_has_not_is_laid_over_it_by_chance(sources):
         assert np.array_equal(np.delete(stems, vocals, 0), np.delete(alone.draw(i), vocals, 0))
 
 
+def test_two_songs_of_one_name_are_two(tmp_path):
+    """Stems of a true mix come from one of them, never from both."""
+    for i, artist in enumerate(("one", "two")):
+        (tmp_path / "songs" / artist / "Song").mkdir(parents=True)
+        for stem in ("bass", "drums"):
+            soundfile.write(tmp_path / "songs" / artist / "Song" / f"{stem}.wav", tone(300 + 400 * i), RATE)
+    both = mixer(SongFolder("songs").sources(tmp_path), same_song_chance=1.0)
+    pitches = [tuple(map(pitch, both.draw(i)[:2])) for i in range(12)]
+    assert set(pitches) == {(300, 300), (700, 700)}
+
+
 def test_effects_do_not_change_what_is_drawn_and_the_limiter_is_one_gain_for_all(sources):
     before, after = mixer(sources).draw_stereo(1), mixer(sources, chain=Chain(limiter=1.0)).draw_stereo(1)
     gain = np.sum(before * after, axis=(0, 2)) / np.maximum(np.sum(before**2, axis=(0, 2)), 1e-9)

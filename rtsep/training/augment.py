@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,10 +63,10 @@ class Mixer:
         self.seed = seed
         self._n_samples = round(remix.seconds * sample_rate)
         self._by_stem = {stem: [s for s in sources if s.stem == stem] for stem in stems}
-        # Two collections may have songs of one name.
-        names = sorted({(s.song, s.group) for s in sources})
-        songs = [[s for s in sources if (s.song, s.group) == name] for name in names]
-        self._songs = [song for song in songs if len(song) > 1]
+        songs: dict[tuple[str, str, Path], list[Source]] = {}
+        for source in sorted(sources, key=_song):
+            songs.setdefault(_song(source), []).append(source)
+        self._songs = [song for song in songs.values() if len(song) > 1]
 
     def draw(self, number: int) -> F32:
         """Mixture `number` as one channel hears it: its stems `(n_stems, n_samples)`."""
@@ -134,6 +135,11 @@ class Mixer:
         # Loops loop and single sounds come again: a recording shorter than the mixture fills it.
         length = min(len(clip), round(source.seconds / speed * self._sample_rate))
         return np.resize(clip[:length], (self._n_samples, len(sides)))
+
+
+def _song(source: Source) -> tuple[str, str, Path]:
+    """What tells a song from others: two collections, or two folders of one, may have songs of one name."""
+    return source.song, source.group, source.path.parent
 
 
 def _sides(rng: np.random.Generator, n_channels: int) -> list[int]:
