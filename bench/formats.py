@@ -2,8 +2,8 @@
 
 The four stems of the demo, over and over, in blocks as a chunk of the default model makes them, written while nothing
 is computed. `rtf` is until the files are there; `caller_rtf` what of it the caller waits for in `write`: that is what
-rank 0 has less of for its messages. `bytes_per_sample` is of one channel; the floor of a wav is its 4 bytes copied
-once. Both ways take turns; medians.
+rank 0 has less of for its messages. `bytes_per_sample` is of one channel. A wav is copied, without a thread, in either
+case: its two rows differ by chance. Both ways take turns; medians.
 """
 
 from __future__ import annotations

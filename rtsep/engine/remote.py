@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Who has done what was asked of him has nothing to say but how he failed. Each question put to MPI may cost rank 0 its
-# core for a while: asking thirty ranks in reserve this often took half of its time. A worker with chunks is asked for
-# them in every round, and its death is seen there.
+# A rank that has done what it was asked has nothing to say but how it failed. Each question put to MPI may cost rank 0
+# its core for a while: asking thirty ranks in reserve every 20 ms took half of its time. One that has chunks is asked
+# for them in every round, and its death is seen there.
 _LISTEN_SECONDS, _SELDOM = 0.02, 0.5
 
 

@@ -23,7 +23,7 @@ class _CodedBeside:
 
     def __init__(self, file: StemFile) -> None:
         self._file = file
-        self._thread = ThreadPoolExecutor(1)
+        self._thread = ThreadPoolExecutor(1, "rtsep-coding")
         self._due: deque[Future[None]] = deque()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,8 @@ class Mixer:
         self.seed = seed
         self._n_samples = round(remix.seconds * sample_rate)
         self._by_stem = {stem: [s for s in sources if s.stem == stem] for stem in stems}
-        songs: dict[tuple[str, str, Path], list[Source]] = {}
-        for source in sorted(sources, key=_song):
-            songs.setdefault(_song(source), []).append(source)
-        self._songs = [song for song in songs.values() if len(song) > 1]
+        songs = [list(song) for _, song in groupby(sorted(sources, key=_song), _song)]
+        self._songs = [song for song in songs if len(song) > 1]
 
     def draw(self, number: int) -> F32:
         """Mixture `number` as one channel hears it: its stems `(n_stems, n_samples)`."""
