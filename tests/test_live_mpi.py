@@ -48,9 +48,11 @@ def test_ranks_that_stall_or_die_are_told_of_and_the_recording_outlives_an_inter
     stems = np.stack([read_song(tmp_path / "live" / "take-1" / f"{stem}.wav") for stem in STEMS])
     n = stems.shape[1]
     assert n > RATE
+    # What was heard last is separated as a song's end, if 30 ms are enough for it; else the recording ends before it.
     # Two seconds further, what comes after the end of a song no longer matters to its beginning.
-    separated = package.separate(song[: n + 2 * RATE], RATE, load_separator(str(model)))
-    np.testing.assert_array_equal(stems, separated[:, :n])
+    separator = load_separator(str(model))
+    ending, going_on = (package.separate(song[:end], RATE, separator)[:, :n] for end in (n, n + 2 * RATE))
+    assert np.array_equal(stems, ending) or np.array_equal(stems, going_on)
 
 
 @pytest.mark.parametrize(("n_ranks", "n_here", "at_work"), [(8, 8, 3), (2, 2, 2), (8, 4, 8)])
