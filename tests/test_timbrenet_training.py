@@ -1,4 +1,4 @@
-"""Training a TimbreNet: it learns, goes on where it stopped or from a shipped one, and says what it lacks."""
+"""Training a TimbreNet: it learns, goes on where it stopped, and says what it lacks."""
 
 import copy
 import os
@@ -13,63 +13,29 @@ import demo_song
 import numpy as np
 import pytest
 import torch
+from small_timbre_recipe import RECIPE, silent, write_songs
 
 import rtsep
 from rtsep.commands.train_timbrenet import share_out
 from rtsep.errors import ModelError, OptionError
 from rtsep.sparse.ranks import ONE_RANK
-from rtsep.timbrenet.model import load_timbrenet, save_timbrenet
-from rtsep.timbrenet.network import export
 from rtsep.timbrenet.separator import TimbreSeparator
 from rtsep.training.curves import read_curve
-from rtsep.training.drawing import Drawer, drawing, stack
-from rtsep.training.fit_timbrenet import begin, evaluate, fit_timbrenet, learning_rate, put_in_order
+from rtsep.training.drawing import Drawer, drawing
+from rtsep.training.fit_timbrenet import evaluate, fit_timbrenet, learning_rate, put_in_order
+from rtsep.training.learner import begin
 from rtsep.training.run_folder import RunFolder
-from rtsep.training.take_up import take_up
 from rtsep.training.timbre_data import make_example
 from rtsep.training.timbre_recipe import Schedule, read_timbre_recipe
 from rtsep.types import STEMS
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPE = """
-    seed = 5
-    [data]
-    songs = "songs"
-    held_out = []
-    validation = ["Second"]
-    [remix]
-    seconds = 1.0
-    same_song_chance = 0.7
-    semitones = 0.0
-    [frontend]
-    kind = "stft"
-    slice_length = 2048
-    hop = 1024
-    [network]
-    channels = 8
-    dilations = [1, 2]
-    bottleneck = 8
-    partial_channels = 4
-    timbres = 8
-    level_slices = 8
-    compression = 0.3
-    [training]
-    epochs = 3
-    examples = 48
-    batch = 4
-    learning_rate = 0.02
-    average = 0.9
-    validation_examples = 4
-"""
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two songs, pieces of the demo song's real stems, and a recipe beside them; 10 s of it are in neither."""
     folder = tmp_path_factory.mktemp("data")
-    for name, start, seconds in (("First", 0, 8), ("Second", 8, 2)):
-        demo_song.write_stems(folder / "songs" / name, start, seconds)
-    (folder / "recipe.toml").write_text(RECIPE)
+    write_songs(folder)
     return folder
 
 
@@ -83,10 +49,6 @@ def trained(data, recipe):
     """The model, and the folder of its run."""
     run = RunFolder(data / "run", ONE_RANK)
     return fit_timbrenet(recipe, data, "cpu", 0, silent, run), run.path
-
-
-def silent(*_):
-    pass
 
 
 def test_examples_are_the_same_for_any_number_of_processes(data, recipe):
@@ -193,45 +155,6 @@ def test_outputs_whose_order_was_free_are_put_into_the_one_that_fits_best(data, 
     assert max(fixed) > min(fixed) + 1e-3
 
 
-def test_what_is_taken_up_computes_what_it_did_and_learns_on_from_there(data, recipe, trained):
-    path = data / "first.safetensors"
-    save_timbrenet(trained[0], path)
-    model = load_timbrenet(str(path))
-    mixer, _ = recipe.mixers(recipe.sources(data))
-    examples = Drawer(mixer, recipe.spec, partial(make_example, sizes=recipe.sizes)).draw(0)
-    taken = begin(recipe, torch.device("cpu"))
-    take_up(taken.average, model, lambda network: evaluate(network, recipe.schedule, examples))
-    exported = export(taken.average)
-    for name, array in model.weights.items():
-        assert np.allclose(exported[name], array, rtol=1e-3, atol=1e-4), name
-    # Normalized by what it hears now, as in training, it computes nearly the same.
-    features = torch.from_numpy(stack(examples).features)
-    normalizing = copy.deepcopy(taken.average).train()
-    assert (normalizing(features) - taken.average(features)).abs().mean() < 0.02
-
-    schedule = replace(recipe.schedule, epochs=1, examples=4, learning_rate=1e-9, begin_with=str(path))
-    run = RunFolder(data / "further", ONE_RANK)
-    further = fit_timbrenet(replace(recipe, schedule=schedule), data, "cpu", 0, silent, run)
-    assert further.notes["held_out_loss"] == pytest.approx(trained[0].notes["held_out_loss"], abs=0.05)
-    assert further.notes["begun_with"] == model.notes
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (
-            {"begin_with": "timbrenet-quartet"},
-            "begin_with timbrenet-quartet: its stems is .*violin.*, the recipe's .*bass",
-        ),
-        ({"begin_with": "timbrenet-4stems"}, "its kind is cqt, the recipe's stft"),
-        ({"begin_with": "nothing.safetensors"}, "nothing.safetensors"),
-    ],
-)
-def test_a_model_that_cannot_be_taken_up_is_told_of(change, words, data, recipe):
-    with pytest.raises((OptionError, ModelError), match=words):
-        fit_timbrenet(replace(recipe, schedule=replace(recipe.schedule, **change)), data, "cpu", 0, silent)
-
-
 @pytest.mark.parametrize(("device", "shares"), [("cpu", [(0, 1), (1, 1), (1, 2), (8, 8)]), ("cuda", [(0, 1), (15, 1)])])
 def test_drawing_and_learning_share_the_cores(device, shares):
     assert [share_out(sum(share), device) for share in shares] == shares
@@ -248,9 +171,9 @@ def test_learning_rate_rises_and_falls():
     assert rates[-1] == pytest.approx(0, abs=1e-9)
 
 
-def rtsep_train(data, *options, path="", launcher=()):
+def rtsep_train(data, *options, path=""):
     return subprocess.run(
-        [*launcher, sys.executable, "-m", "rtsep.cli", "train", "timbrenet", *options],
+        [sys.executable, "-m", "rtsep.cli", "train", "timbrenet", *options],
         cwd=data,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([path, str(ROOT)])},
         capture_output=True,
@@ -285,12 +208,10 @@ def test_what_cannot_be_is_told_in_one_line(data, options, words):
     assert_refused(done, words)
 
 
-def test_missing_torch_and_mpirun_are_told_in_one_line(data, tmp_path):
+def test_missing_torch_is_told_in_one_line(data, tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\")\n")
     options = ("recipe.toml", "--data", ".", "--out", "m.safetensors")
     assert_refused(rtsep_train(data, *options, path=str(tmp_path)), "pip install 'rtsep[timbrenet]'")
-    mpirun = (str(Path(sys.executable).with_name("mpirun")), "-n", "2")
-    assert "start it without mpirun" in rtsep_train(data, *options, launcher=mpirun).stderr
 
 
 def assert_refused(done, words):

@@ -77,7 +77,7 @@ def timbrenet(
         typer.Option(help="Where torch computes; with cpu on half of the cores, the others draw mixtures."),
     ] = "cpu",
 ) -> Task:
-    """Train a causal mask network; by one process, with torch."""
+    """Train a causal mask network, with torch; under mpirun all ranks share each batch."""
 
     def task() -> int:
         from rtsep.commands.train import TrainOptions

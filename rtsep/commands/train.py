@@ -59,11 +59,11 @@ def _train(options: TrainOptions, fit: Callable[[FitJob], T], save: Callable[[T,
     def task(ranks: Ranks) -> int:
         recipe = ranks.together(lambda: _checked(options))
         with show_stages() as progress:
-            job = FitJob(recipe, options.data, _processes(ranks), progress, ranks, _keeper(options, ranks))
+            job = FitJob(recipe, options.data, _processes(ranks), progress, ranks, keeper_of(options, ranks))
             fitted = fit(job)
-        return _conclude(ranks, options.run, lambda: save(fitted, options.out))
+        return conclude(ranks, options.run, lambda: save(fitted, options.out))
 
-    return _on_all_ranks(task)
+    return on_all_ranks(task)
 
 
 def _checked(options: TrainOptions) -> SparseRecipe:
@@ -98,7 +98,8 @@ def _can_draw() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def _keeper(options: TrainOptions, ranks: Ranks) -> Keeper:
+def keeper_of(options: TrainOptions, ranks: Ranks) -> Keeper:
+    """What keeps the states of the run, if it has a folder."""
     return RunFolder(options.run, ranks) if options.run else NOTHING_KEPT
 
 
@@ -122,25 +123,20 @@ def _save_dictionary(learned: LearnedDictionary, out: Path) -> None:
     )
 
 
-def _conclude(ranks: Ranks, run: Path | None, save: Callable[[], None]) -> int:
+def conclude(ranks: Ranks, run: Path | None, save: Callable[[], None]) -> int:
     """Rank 0 writes what all have, and draws how it came to it; it fails for all."""
 
-    def conclude() -> None:
+    def save_and_draw() -> None:
         save()
-        if run:
-            draw_run(run)
+        if run and _can_draw():  # that it cannot was said at the start
+            draw_curves(run)
 
-    ranks.together(lambda: conclude() if ranks.rank == 0 else None)
+    ranks.together(lambda: save_and_draw() if ranks.rank == 0 else None)
     return 0
 
 
-def draw_run(run: Path) -> None:
-    """Draw the curves of a run, where matplotlib is there; that it is not was said at the start."""
-    if _can_draw():
-        draw_curves(run)
-
-
-def _on_all_ranks(task: Callable[[Ranks], int]) -> int:
+def on_all_ranks(task: Callable[[Ranks], int]) -> int:
+    """Run `task` on every rank of the launcher's, or here."""
     if world_size() > 1:
         from rtsep.engine.together import run_together
 

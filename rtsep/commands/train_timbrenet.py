@@ -1,40 +1,53 @@
-"""`rtsep train timbrenet`: a recipe and recordings in, a network's model file out; by one process, with torch."""
+"""`rtsep train timbrenet`: a recipe and recordings in, a network's model file out; under mpirun by all ranks."""
 
 from __future__ import annotations
 
 from rtsep.commands.stages import show_stages
-from rtsep.commands.train import TrainOptions, check_files, draw_run
-from rtsep.engine.process import own_cores, world_size
+from rtsep.commands.train import TrainOptions, check_files, conclude, keeper_of, on_all_ranks
+from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError
-from rtsep.sparse.ranks import ONE_RANK
-from rtsep.timbrenet.model import save_timbrenet
-from rtsep.training.run_folder import NOTHING_KEPT, RunFolder
-from rtsep.training.timbre_recipe import read_timbre_recipe
+from rtsep.sparse.ranks import Ranks
+from rtsep.timbrenet.model import TimbreModel, save_timbrenet
+from rtsep.training.timbre_recipe import TimbreRecipe, read_timbre_recipe
 
 
 def train_timbrenet(options: TrainOptions, device: str) -> int:
     """Train on `device`, cpu or cuda. Raises RtsepError."""
-    if world_size() > 1:
-        raise OptionError(f"{world_size()} ranks: a TimbreNet is trained by one process; start it without mpirun")
+
+    def task(ranks: Ranks) -> int:
+        recipe = ranks.together(lambda: _checked(options))
+        processes, threads = share_out(len(own_cores()), device) if ranks.size == 1 else (0, 1)
+        ranks.together(lambda: _ready(device, threads))
+        from rtsep.training.fit_timbrenet import fit_timbrenet
+
+        with show_stages() as progress:
+            model = fit_timbrenet(recipe, options.data, device, processes, progress, keeper_of(options, ranks), ranks)
+        return conclude(ranks, options.run, lambda: _save(model, options))
+
+    return on_all_ranks(task)
+
+
+def _checked(options: TrainOptions) -> TimbreRecipe:
+    """The recipe, once it is clear that all is there and the result can be written."""
     recipe = read_timbre_recipe(options.recipe)
     check_files(options, recipe.songs)
+    return recipe
+
+
+def _ready(device: str, threads: int) -> None:
     try:
-        from rtsep.training.fit_timbrenet import check_device, fit_timbrenet
+        from rtsep.training.fit_timbrenet import check_device
     except ImportError as error:
         raise OptionError(
             f"torch cannot be imported ({error}): training needs it; pip install 'rtsep[timbrenet]'"
         ) from error
-    processes, threads = share_out(len(own_cores()), device)
     check_device(device, threads)
-    keeper = RunFolder(options.run, ONE_RANK) if options.run else NOTHING_KEPT
-    with show_stages() as progress:
-        model = fit_timbrenet(recipe, options.data, device, processes, progress, keeper)
+
+
+def _save(model: TimbreModel, options: TrainOptions) -> None:
     save_timbrenet(model, options.out)
     n_weights = sum(array.size for array in model.weights.values())
     print(f"{options.out}: {n_weights} weights, held-out loss {model.notes['held_out_loss']:.2f} dB")
-    if options.run:
-        draw_run(options.run)
-    return 0
 
 
 def share_out(cores: int, device: str) -> tuple[int, int]:

@@ -1,10 +1,12 @@
-"""Train a TimbreNet from a recipe: mixtures without end, AdamW, a mean over its weights; goes on where it stopped."""
+"""Train a TimbreNet from a recipe: mixtures without end, AdamW, a mean over its weights; goes on where it stopped.
+
+Ranks share each batch, and the mean of their gradients is the step of all; each normalizes by its own share.
+"""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 from functools import partial
 from math import ceil, cos, pi
 from pathlib import Path
@@ -13,17 +15,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rtsep.errors import ModelError, OptionError
-from rtsep.tensor_file import Arrays
+from rtsep.errors import OptionError
+from rtsep.sparse.ranks import ONE_RANK, Ranks
 from rtsep.timbrenet.losses import best_pairing, fixed_order, order_free, pair_losses
 from rtsep.timbrenet.model import TimbreModel
 from rtsep.timbrenet.network import TimbreNet, export
-from rtsep.timbrenet.partials import find_partials
 from rtsep.training.drawing import Drawer, drawing, stack
 from rtsep.training.fit_dictionary import Progress
+from rtsep.training.learner import (
+    Learner,
+    average_gradients,
+    begin,
+    follow,
+    go_on,
+    new_network,
+    share_weights,
+    state_of,
+)
 from rtsep.training.recipe import SAMPLE_RATE
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper
-from rtsep.training.take_up import model_to_take_up, take_up
+from rtsep.training.take_up import lay_into, model_to_take_up, take_up
 from rtsep.training.timbre_data import Example, make_example
 from rtsep.training.timbre_recipe import Schedule, TimbreRecipe
 
@@ -33,15 +44,6 @@ _STEEPEST = 5.0  # norm of a gradient that is not cut
 _HEARD_FIRST = 64  # examples that normalize what training goes on from
 
 
-@dataclass(frozen=True)
-class Learner:
-    """All that changes in training. `average` is the mean over the weights of `network`, and becomes the model."""
-
-    network: TimbreNet
-    average: TimbreNet
-    optimizer: torch.optim.AdamW
-
-
 def fit_timbrenet(
     recipe: TimbreRecipe,
     data: Path,
@@ -49,12 +51,14 @@ def fit_timbrenet(
     processes: int,
     progress: Progress,
     keeper: Keeper = NOTHING_KEPT,
+    ranks: Ranks = ONE_RANK,
 ) -> TimbreModel:
-    """The model of a recipe, from the recordings below the folder `data`.
+    """The model of a recipe, from the recordings below the folder `data`; every rank calls this, the first has it.
 
     `processes` draw the mixtures, or with none this one does. Goes on after the last epoch that `keeper` has,
-    on the processor to the same bits.
+    on the processor and as many ranks to the same bits. Raises OptionError where ranks cannot share a batch.
     """
+    _check_shares(recipe.schedule, ranks)
     sources = recipe.sources(data)
     earlier = model_to_take_up(recipe)
     keeper.begin(recipe, sources)
@@ -63,21 +67,22 @@ def fit_timbrenet(
     permutations = recipe.schedule.permutations
     drawers = Drawer(heard, recipe.spec, make, permutations), Drawer(unheard, recipe.spec, make)
     learner = begin(recipe, torch.device(device))
-    curve = _go_on(learner, keeper.state(STAGE))
+    curve = go_on(learner, keeper.state(STAGE))
     schedule = recipe.schedule
     with drawing(drawers, processes, 2 * processes) as draw:
         n_groups = ceil(schedule.validation_examples / drawers[1].group_size)
         validation = list(draw(1, range(n_groups)))[: schedule.validation_examples]
         if earlier and not curve:
-            _take_up(learner, earlier, schedule, draw(0, range(ceil(_HEARD_FIRST / drawers[0].group_size))))
-        n_groups = ceil(schedule.steps_an_epoch * schedule.batch / drawers[0].group_size)
+            _take_up(learner, earlier, recipe, draw(0, range(ceil(_HEARD_FIRST / drawers[0].group_size))))
+        share_weights(learner, ranks)
+        n_groups = ceil(schedule.steps_an_epoch * (schedule.batch // ranks.size) / drawers[0].group_size) * ranks.size
         for epoch in range(len(curve), schedule.epochs):
-            examples = draw(0, range(epoch * n_groups, (epoch + 1) * n_groups))
-            loss = _epoch(learner, schedule, epoch, examples, progress)
+            examples = draw(0, range(epoch * n_groups + ranks.rank, (epoch + 1) * n_groups, ranks.size))
+            loss = _epoch(learner, schedule, epoch, examples, progress, ranks)
             held_out = evaluate(learner.average, schedule, validation)
             curve.append((epoch + 1, loss, held_out))
             progress(STAGE, (epoch + 1) / schedule.epochs, f"epoch {epoch + 1}: {loss:.2f}, held out {held_out:.2f}")
-            keeper.keep(STAGE, _state(learner, curve))
+            keeper.keep(STAGE, state_of(learner, curve))
     if schedule.sharpness is not None:
         put_in_order(learner.average, schedule, validation)
     notes = {"recipe": recipe.text, "loss": curve[-1][1], "held_out_loss": curve[-1][2], "epochs": len(curve)}
@@ -93,22 +98,13 @@ def check_device(name: str, threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def begin(recipe: TimbreRecipe, device: torch.device) -> Learner:
-    """A network of random weights, the same for the same seed."""
-    torch.manual_seed(recipe.seed)
-    frontend = recipe.spec.build()
-    partials = find_partials(frontend.band_centres, recipe.sizes.ratios)
-    network = TimbreNet(recipe.sizes, partials, frontend.n_columns, len(recipe.stems)).to(device)
-    average = copy.deepcopy(network).requires_grad_(False).eval()
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.schedule.weight_decay)
-    return Learner(network, average, optimizer)
-
-
-def _take_up(learner: Learner, model: TimbreModel, schedule: Schedule, examples: Iterable[Example]) -> None:
+def _take_up(learner: Learner, model: TimbreModel, recipe: TimbreRecipe, examples: Iterable[Example]) -> None:
     """Begin with the weights of `model`, normalized by some examples."""
-    plain = replace(schedule, mixed_precision=False)
-    take_up(learner.average, model, lambda network: evaluate(network, plain, examples))
-    learner.network.load_state_dict(learner.average.state_dict())
+    plain = replace(recipe.schedule, mixed_precision=False)
+    as_it_was = new_network(replace(recipe, sizes=model.sizes)).eval()
+    take_up(as_it_was, model, lambda network: evaluate(network, plain, examples))
+    for network in (learner.network, learner.average):
+        lay_into(network, as_it_was)
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
@@ -133,31 +129,42 @@ def put_in_order(network: TimbreNet, schedule: Schedule, examples: Iterable[Exam
     network.mix_bias.copy_(network.mix_bias[:, :, outputs])
 
 
-def _epoch(learner: Learner, schedule: Schedule, epoch: int, examples: Iterator[Example], progress: Progress) -> float:
-    """Mean loss of the steps of an epoch."""
+def _check_shares(schedule: Schedule, ranks: Ranks) -> None:
+    if schedule.batch % ranks.size:
+        raise OptionError(
+            f"{ranks.size} ranks: they cannot have equal shares of the recipe's batch of {schedule.batch}; start as "
+            "many as divide it"
+        )
+
+
+def _epoch(
+    learner: Learner, schedule: Schedule, epoch: int, examples: Iterator[Example], progress: Progress, ranks: Ranks
+) -> float:
+    """Mean loss of this rank's share of the steps of an epoch."""
     n_steps = schedule.steps_an_epoch
     first = epoch * n_steps
     losses = []
     learner.network.train()
     for step in range(first, first + n_steps):
-        batch = stack([next(examples) for _ in range(schedule.batch)])
-        losses.append(_step(learner, schedule, step, batch))
+        share_of_batch = stack([next(examples) for _ in range(schedule.batch // ranks.size)])
+        losses.append(_step(learner, schedule, step, share_of_batch, ranks))
         share = (step + 1) / (schedule.epochs * n_steps)
         if step + 1 < first + n_steps:
             progress(STAGE, share, f"epoch {epoch + 1}: {np.mean(losses):.2f}")
     return float(np.mean(losses))
 
 
-def _step(learner: Learner, schedule: Schedule, step: int, batch: Example) -> float:
+def _step(learner: Learner, schedule: Schedule, step: int, share: Example, ranks: Ranks) -> float:
     for group in learner.optimizer.param_groups:
         group["lr"] = learning_rate(schedule, step)
     learner.optimizer.zero_grad()
-    loss = _loss(learner.network, schedule, batch)
+    loss = _loss(learner.network, schedule, share)
     loss.backward()  # type: ignore[no-untyped-call]
+    average_gradients(learner.network.parameters(), ranks)
     nn.utils.clip_grad_norm_(learner.network.parameters(), _STEEPEST)
     learner.optimizer.step()
     # The first steps are soon forgotten.
-    _follow(learner.average, learner.network, min(schedule.average, (1 + step) / (10 + step)))
+    follow(learner.average, learner.network, min(schedule.average, (1 + step) / (10 + step)))
     return loss.item()
 
 
@@ -172,48 +179,3 @@ def _pair_losses(network: TimbreNet, schedule: Schedule, batch: Example) -> Tens
     with torch.autocast(device.type, torch.bfloat16, enabled=schedule.mixed_precision):
         filters = network(features)
     return pair_losses(filters, mixture, cross, power, schedule.floor)
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for mean, newest in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(newest, 1 - decay)
-        else:
-            mean.copy_(newest)
-
-
-def _state(learner: Learner, curve: Sequence[tuple[float, ...]]) -> Arrays:
-    """All that it takes to go on, as arrays by name."""
-    tensors = {f"network.{name}": tensor for name, tensor in learner.network.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in learner.average.state_dict().items()}
-    for i, parameter in enumerate(learner.network.parameters()):
-        for name, tensor in learner.optimizer.state[parameter].items():
-            tensors[f"optimizer.{i}.{name}"] = tensor
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()} | {"curve": np.array(curve)}
-
-
-def _go_on(learner: Learner, state: Arrays | None) -> list[tuple[float, ...]]:
-    """Set the learner to a state that was kept; the curve so far. Raises ModelError where it is of another network."""
-    if state is None:
-        return []
-    try:
-        _restore(learner, state)
-        return [tuple(row) for row in state["curve"].tolist()]
-    except (KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"state of a network that this version does not build ({error}): train on with the version that began, or "
-            "begin anew with another --run"
-        ) from error
-
-
-def _restore(learner: Learner, state: Arrays) -> None:
-    for part, module in (("network", learner.network), ("average", learner.average)):
-        for name, tensor in module.state_dict().items():
-            tensor.copy_(torch.from_numpy(state[f"{part}.{name}"]).reshape(tensor.shape))
-    for i, parameter in enumerate(learner.network.parameters()):
-        moments = {name: torch.from_numpy(state[f"optimizer.{i}.{name}"]) for name in ("exp_avg", "exp_avg_sq")}
-        learner.optimizer.state[parameter] = {
-            "step": torch.tensor(float(state[f"optimizer.{i}.step"].item())),
-            **{name: moment.to(parameter.device) for name, moment in moments.items()},
-        }

@@ -15,6 +15,7 @@ from rtsep.timbrenet.network import TimbreNet, normalized, restore
 from rtsep.training.timbre_recipe import TimbreRecipe
 
 _SMALLEST = 1e-12
+_MAY_GROW = ("channels", "bottleneck")  # sizes in which a network can go on larger than it was
 
 
 def model_to_take_up(recipe: TimbreRecipe) -> TimbreModel | None:
@@ -25,12 +26,12 @@ def model_to_take_up(recipe: TimbreRecipe) -> TimbreModel | None:
     model = load_timbrenet(name)
     own = {"stems": model.stems, **asdict(model.spec), **asdict(model.sizes)}
     asked = {"stems": recipe.stems, **asdict(recipe.spec), **asdict(recipe.sizes)}
-    if different := [what for what in own if own[what] != asked[what]]:
-        what = different[0]
-        raise OptionError(
-            f"begin_with {name}: its {what} is {own[what]}, the recipe's {asked[what]}; a network goes on as it is: "
-            "write its own into the recipe"
-        )
+    for what in own:
+        if own[what] != asked[what] and not (what in _MAY_GROW and own[what] < asked[what]):
+            raise OptionError(
+                f"begin_with {name}: its {what} is {own[what]}, the recipe's {asked[what]}; only {_MAY_GROW[0]} and "
+                f"{_MAY_GROW[1]} can grow: write the network's own into the recipe"
+            )
     return model
 
 
@@ -46,6 +47,19 @@ def take_up(network: TimbreNet, model: TimbreModel, compute: Callable[[TimbreNet
     with torch.no_grad():
         for name, convolution, norm in normalized(network):
             _normalize(convolution, norm, *moments[name])
+
+
+@torch.no_grad()
+def lay_into(network: TimbreNet, smaller: TimbreNet) -> None:
+    """Have `network` compute what `smaller` does, which has no more channels, nor a wider bottleneck.
+
+    What it has more of keeps its own weights, and nothing listens to it yet: the other half of Net2WiderNet (Chen,
+    Goodfellow and Shlens 2016), which copies units. Trained on, what listens grows from 0.
+    """
+    for large, small in zip(network.state_dict().values(), smaller.state_dict().values(), strict=True):
+        if small.ndim:
+            large[: len(small)] = 0
+        large[tuple(slice(n) for n in small.shape)] = small
 
 
 def _moments(network: TimbreNet, compute: Callable[[TimbreNet], object]) -> dict[str, Tensor]:
