@@ -167,7 +167,7 @@ def damage(folder: Path) -> None:
         ("song.wav --truth nowhere", "nowhere"),
         ("song.wav --format mp3", "mp3"),
         ("song.wav --solver magic", "magic"),
-        ("song.wav --start soon", "--start"),
+        ("song.wav --start soon", "--start soon: it must be a number; see --help"),
         ("song.wav --tempo 3", "--tempo"),
         ("song.wav other.wav", "other.wav"),
         ("", "SONG"),

@@ -146,6 +146,7 @@ def test_an_interruption_ends_it_well_and_keeps_the_recording(tmp_path: Path, mo
     [
         (("--block", "3"), "block 3"),
         (("--slices", "0"), "slices 0"),
+        (("--slices", "2.5"), "--slices 2.5: it must be a whole number; see --help"),
         (("--duration", "0"), "duration 0 s"),
         (("--hear", "flute"), "stem flute"),
         (("--rate", "48000"), "leave out --input"),

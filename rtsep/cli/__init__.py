@@ -7,11 +7,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rtsep.commands.console import REFUSED, guarded, warn
 from rtsep.engine.process import heed_signals, use_one_thread, world_rank, world_size
 
+if TYPE_CHECKING:
+    from typer import TyperException
+
+_NUMBERS = {"int_parsing": "a whole number", "float_parsing": "a number"}
 _LED = ("run", "live")  # under a launcher rank 0 alone reads their options
 
 
@@ -35,13 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         task = app(arguments, standalone_mode=False)
     except typer.TyperException as error:
-        # The words of the library that checks types are of no use to who made the slip.
-        _refuse(f"{error.format_message().replace('Value error, ', '').rstrip('.')}; see --help", led)
+        _refuse(f"{_slip(error)}; see --help", led)
     if led and not callable(task):
         _dismiss(task)
     code = guarded(task) if callable(task) else task
     # A launcher ends the job at the first bad exit code, maybe before rank 0 has told why.
     sys.exit(code if world_rank() == 0 else 0)
+
+
+def _slip(error: TyperException) -> str:
+    """What is wrong with the options, without the words of the library that checks types."""
+    option = getattr(error, "param", None)
+    for fault in getattr(error.__cause__, "errors", list)():  # pydantic's
+        if option and (wanted := _NUMBERS.get(fault["type"])):
+            return f"{option.opts[0]} {fault['input']}: it must be {wanted}"
+    return error.format_message().replace("Value error, ", "").rstrip(".")
 
 
 def _dismiss(code: int) -> NoReturn:
