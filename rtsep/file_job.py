@@ -21,6 +21,9 @@ from rtsep.types import Chunk, ChunkResult, Engine, Separator
 if TYPE_CHECKING:
     from rtsep.sparse.coder import Solver
 
+# In a shell: the folder that the files grow in, and those above it that were made, if nothing else has come to them.
+_UNDO = 'rm -rf -- "$1"; shift; for made in "$@"; do rmdir -- "$made"; done'
+
 StartEngine = Callable[[Separator, int], Engine]
 
 
@@ -86,7 +89,7 @@ class Song:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """As long as its files grow: what is not committed is removed in the end, also where this process is killed."""
-        with self.writers, LastWill('rm -rf -- "$1"', str(self.writers.work)):
+        with self.writers as writers, LastWill(_UNDO, str(writers.work), *map(str, writers.made)):
             yield
 
     def chunks(self) -> Iterator[Chunk]:

@@ -206,7 +206,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(folder: Path) -> None:
 def at_work(folder: Path) -> Iterator[Launched]:
     """A process amid a song of two minutes."""
     write_song(folder / "long.wav", make_song(120 * 44100))
-    command = ("run", "long.wav", "--out", "out", "--model", "cqt.safetensors", "--quiet")
+    command = ("run", "long.wav", "--out", "out/songs", "--model", "cqt.safetensors", "--quiet")
     with Launched("-m", "rtsep.cli", *command, cwd=folder) as launched:
         launched.wait_for(lambda: any(path.stat().st_size > 1e6 for path in (folder / "out").rglob("bass.wav")))
         yield launched
@@ -220,6 +220,15 @@ def test_an_interruption_is_one_line_and_leaves_nothing(
     finished = at_work.finish(seconds=5)
     assert (finished.code, finished.line) == (130, "rtsep: interrupted")
     assert not (folder / "out").exists()
+
+
+def test_a_process_that_is_killed_leaves_nothing_either_but_what_others_keep_there(
+    folder: Path, at_work: Launched
+) -> None:
+    (folder / "out" / "kept").touch()
+    at_work.signal(signal.SIGKILL)
+    assert at_work.finish(seconds=5).code == -signal.SIGKILL
+    assert [path.name for path in (folder / "out").iterdir()] == ["kept"]
 
 
 def test_mpi_is_not_imported_without_a_launcher(folder: Path) -> None:

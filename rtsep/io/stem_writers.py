@@ -26,7 +26,8 @@ _YOUNG_SECONDS = 60.0
 class StemWriters:
     """Files `{stem}.{format}` in `folder`, one a stem, that appear all together with `commit`.
 
-    Until then they grow in `work`, a hidden folder on the same disk. Leaving the `with` block without `commit`, on an
+    Until then they grow in `work`, a hidden folder on the same disk; `made` are the folders above it that there were
+    not, the innermost first. Leaving the `with` block without `commit`, on an
     error or an interrupt, removes everything that was made; what a killed process has left there, the next one removes.
     Entering it raises OutputError for what can be known to fail: files that are there already, unless `overwrite`, no
     permission, a rate that the format cannot hold. `create` starts a file, as `create_stem_file` does.
@@ -138,11 +139,8 @@ class StemWriters:
 
     def _make_work_folder(self, undo: ExitStack) -> Path:
         """Make the hidden folder inside the target if that is there, as it may be a disk of its own, else beside it."""
-        if self._folder.exists():
-            home = self._folder
-        else:
-            home = self._folder.parent
-            _make_parents(home, undo)
+        home = self._folder if self._folder.exists() else self._folder.parent
+        self.made = _make_parents(home, undo)
         _remove_orphans(home)
         work = home / f"{_WORK}{secrets.token_hex(4)}"
         undo.callback(shutil.rmtree, work, ignore_errors=True)
@@ -184,13 +182,14 @@ def _remove_orphans(home: Path) -> None:
                 os.close(descriptor)
 
 
-def _make_parents(folder: Path, undo: ExitStack) -> None:
+def _make_parents(folder: Path, undo: ExitStack) -> list[Path]:
     """Make the folder and those above it that are missing, each to be removed again if nothing comes to lie in it."""
     if folder.is_dir():
-        return
-    _make_parents(folder.parent, undo)
+        return []
+    above = _make_parents(folder.parent, undo)
     undo.callback(_remove_if_empty, folder)
     folder.mkdir()
+    return [folder, *above]
 
 
 def _remove_if_empty(folder: Path) -> None:
