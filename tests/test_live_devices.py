@@ -110,7 +110,8 @@ def test_a_name_or_number_that_is_no_device_is_told_what_is_wrong_with_it() -> N
     with loudspeaker("horn left"), loudspeaker("horn right"):
         inputs = run("-c", ASK, "input", "system", "nix", "99", "-1", "--5", "²", "horn left").stdout.splitlines()
         outputs = run("-c", ASK, "output", "horn left", "orn").stdout.splitlines()
-    none = [f"input device {name}: there is no such one; choose " for name in ("nix", "99", "-1", "--5", "²")]
+    reason = "there is no such one, or another program holds it"
+    none = [f"input device {name}: {reason}; choose " for name in ("nix", "99", "-1", "--5", "²")]
     for line, told in zip(inputs, ["system", *none, "input device horn left: it has no inputs; choose "], strict=True):
         assert line.startswith(told)
     assert outputs[0] == "horn left"

@@ -66,7 +66,7 @@ def _why_not(name: str | int | None, direction: str, told: str) -> str:
     if several:
         return f"it may be {' or '.join(several)}; give a number, or more of the name"
     sounddevice = _sounddevice()
-    reason = "there is no such one"
+    reason = "there is no such one, or another program holds it"  # which PortAudio does not list on ALSA
     with suppress(ValueError, sounddevice.PortAudioError):
         if name is not None and sounddevice.query_devices(name):
             reason = f"it has no {direction}s"
