@@ -20,8 +20,10 @@ from rtsep.training.curves import draw_curves
 from rtsep.training.fit_sparse import FitJob, fit_decoder_on, fit_dictionary_alone, fit_sparse
 from rtsep.training.recipe import SparseRecipe, read_recipe
 from rtsep.training.run_folder import NOTHING_KEPT, Keeper, RunFolder
+from rtsep.training.timbre_recipe import TimbreRecipe
 
 T = TypeVar("T")
+R = TypeVar("R", SparseRecipe, TimbreRecipe)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def _train(options: TrainOptions, fit: Callable[[FitJob], T], save: Callable[[T,
     """What `fit` makes of the recipe on all ranks, saved by the first of them; returns the exit code."""
 
     def task(ranks: Ranks) -> int:
-        recipe = ranks.together(lambda: _checked(options))
+        recipe = ranks.together(lambda: checked(options, read_recipe))
         with show_stages() as progress:
             job = FitJob(recipe, options.data, _processes(ranks), progress, ranks, keeper_of(options, ranks))
             fitted = fit(job)
@@ -66,24 +68,19 @@ def _train(options: TrainOptions, fit: Callable[[FitJob], T], save: Callable[[T,
     return on_all_ranks(task)
 
 
-def _checked(options: TrainOptions) -> SparseRecipe:
-    """The recipe, once it is clear that all is there and the result can be written."""
-    recipe = read_recipe(options.recipe)
-    check_files(options, recipe.songs)
-    return recipe
-
-
-def check_files(options: TrainOptions, songs: str) -> None:
-    """Raise RtsepError unless the data are there and the result can be written."""
+def checked(options: TrainOptions, read: Callable[[Path], R]) -> R:
+    """The recipe, once it is clear that the data are there and the result can be written. Raises RtsepError."""
+    recipe = read(options.recipe)
     data, out = options.data, options.out
     if not data.is_dir():
-        raise OptionError(f"data folder {data}: there is no such folder; give the one that holds {songs}/")
+        raise OptionError(f"data folder {data}: there is no such folder; give the one that holds {recipe.songs}/")
     if out.suffix != ".safetensors" or out.is_dir():
         raise OptionError(f"file {out} must end in .safetensors, so that it can be loaded again, and be no folder")
     if not os.access(out.parent, os.W_OK):
         raise OutputError(f"{out.parent} cannot be written to: make it, or choose another folder with --out")
     if options.run:
         _check_run(options.run)
+    return recipe
 
 
 def _check_run(run: Path) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from rtsep.commands.stages import show_stages
-from rtsep.commands.train import TrainOptions, check_files, conclude, keeper_of, on_all_ranks
+from rtsep.commands.train import TrainOptions, checked, conclude, keeper_of, on_all_ranks
 from rtsep.engine.process import own_cores
 from rtsep.errors import OptionError
 from rtsep.sparse.ranks import Ranks
 from rtsep.timbrenet.model import TimbreModel, save_timbrenet
-from rtsep.training.timbre_recipe import TimbreRecipe, read_timbre_recipe
+from rtsep.training.timbre_recipe import read_timbre_recipe
 
 
 def train_timbrenet(options: TrainOptions, device: str) -> int:
     """Train on `device`, cpu or cuda. Raises RtsepError."""
 
     def task(ranks: Ranks) -> int:
-        recipe = ranks.together(lambda: _checked(options))
+        recipe = ranks.together(lambda: checked(options, read_timbre_recipe))
         processes, threads = share_out(len(own_cores()), device) if ranks.size == 1 else (0, 1)
         ranks.together(lambda: _ready(device, threads))
         from rtsep.training.fit_timbrenet import fit_timbrenet
@@ -25,13 +25,6 @@ def train_timbrenet(options: TrainOptions, device: str) -> int:
         return conclude(ranks, options.run, lambda: _save(model, options))
 
     return on_all_ranks(task)
-
-
-def _checked(options: TrainOptions) -> TimbreRecipe:
-    """The recipe, once it is clear that all is there and the result can be written."""
-    recipe = read_timbre_recipe(options.recipe)
-    check_files(options, recipe.songs)
-    return recipe
 
 
 def _ready(device: str, threads: int) -> None:
