@@ -38,11 +38,15 @@ RECIPE = """
 """
 
 
-def write_songs(folder: Path) -> None:
-    """Two pieces of the demo song's real stems, and the recipe beside them; 10 s of the song are in neither."""
+def write_songs(folder: Path) -> Path:
+    """Two pieces of the demo song's real stems, and the recipe beside them; 10 s of the song are in neither.
+
+    Returns `folder`, which holds them.
+    """
     for name, start, seconds in (("First", 0, 8), ("Second", 8, 2)):
         demo_song.write_stems(folder / "songs" / name, start, seconds)
     (folder / "recipe.toml").write_text(RECIPE)
+    return folder
 
 
 def silent(*_: object) -> None:

@@ -24,8 +24,7 @@ from rtsep.training.timbre_recipe import TimbreRecipe, read_timbre_recipe
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_songs(folder)
+    folder = write_songs(tmp_path_factory.mktemp("data"))
     short = RECIPE.replace("epochs = 3", "epochs = 2").replace("examples = 48", "examples = 16")
     (folder / "short.toml").write_text(short)
     return folder

@@ -22,9 +22,7 @@ from rtsep.training.timbre_recipe import read_timbre_recipe
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_songs(folder)
-    return folder
+    return write_songs(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

@@ -34,9 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_songs(folder)
-    return folder
+    return write_songs(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
