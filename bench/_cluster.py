@@ -33,7 +33,8 @@ class Costs:
 
     Rank 0: `read` it from the song, `hand` it over, `collect` its stems, `write` them; `look` is for each worker and
     round of its loop; `end` until the files are there after the last. A worker: `compute`, `past` besides where it has
-    not had the chunk before, and `answer` with the stems.
+    not had the chunk before, `direct` for what it writes to the files by itself, and `answer` with the stems or with
+    what is left of them to be written.
     `crowding`: how many times longer everything takes where no core is free. `idle`: the share of a core that a worker
     without work takes by asking for some; in reserve it asks more seldom. `longest_run`: chunks of a file in a row.
     """
@@ -48,6 +49,7 @@ class Costs:
     end: float
     chunk_bytes: float
     stems_bytes: float
+    direct: float = 0.0
     past: float = 0.0
     crowding: float = 1.0
     idle: float = 0.0
@@ -117,7 +119,7 @@ class _Worker:
     def _begin(self) -> None:
         index = self._waiting.popleft()
         costs = self._run.costs
-        seconds = costs.compute + (0.0 if index == self._last + 1 else costs.past)
+        seconds = costs.compute + costs.direct + (0.0 if index == self._last + 1 else costs.past)
         self._last = index
         self._run.busy_seconds += seconds
         self._run.clock.work(seconds + (0.0 if self.is_own else costs.answer), lambda: self._end(index))
@@ -245,12 +247,12 @@ def simulate(costs: Costs, job: Job) -> Outcome:
 
 def _alone(costs: Costs, job: Job) -> Outcome:
     """One process does one thing after the other."""
-    now, own = 0.0, costs.read + costs.compute + costs.write
+    now, own = 0.0, costs.read + costs.compute + costs.direct + costs.write
     chunk_seconds = []
     for index in range(job.n_chunks):
         came = index * job.period
         now = max(now, came) + own
         chunk_seconds.append(now - came)
     seconds = now + costs.end
-    share = job.n_chunks * costs.compute / seconds
+    share = job.n_chunks * (costs.compute + costs.direct) / seconds
     return Outcome(seconds, 1 - share, 1 - share, chunk_seconds)

@@ -9,6 +9,8 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
@@ -22,6 +24,7 @@ import numpy as np
 from _cluster import Costs
 
 from rtsep.commands.bench_scaling import write_synthetic_song
+from rtsep.engine.direct import DirectWriter
 from rtsep.engine.local import compute, warm_up
 from rtsep.engine.stock import run_length
 from rtsep.file_job import FileJob, Song
@@ -51,16 +54,19 @@ class Stopwatch:
         return {name: mean(seconds) for name, seconds in self._seconds.items()}
 
 
-def measure_costs(model: str, seconds: float, slices: int | None = None) -> Costs:
-    """The costs of a stereo chunk at the model's rate, from `seconds` of a synthetic song; `slices` are a chunk's."""
+def measure_costs(model: str, seconds: float, slices: int | None = None, is_direct: bool = True) -> Costs:
+    """The costs of a stereo chunk at the model's rate, from `seconds` of a synthetic song; `slices` are a chunk's.
+
+    `is_direct`: who computes a chunk writes what it can of it; else rank 0 gets it whole, as from other hosts.
+    """
     separator = load_separator(model, slices=slices)
     warm_up(separator, N_CHANNELS)
     with TemporaryDirectory() as name:
         folder = Path(name)
         song = write_synthetic_song(folder, seconds)
-        alone = _time_one_process(separator, song, folder)
+        alone = _time_one_process(separator, song, folder, is_direct)
         past = _time_past(separator, song)
-        messages = _time_messages(model, slices, folder / "messages.json")
+        messages = _time_messages(model, slices, is_direct, folder / "messages.json")
     return Costs(
         **alone,
         **messages,
@@ -71,15 +77,18 @@ def measure_costs(model: str, seconds: float, slices: int | None = None) -> Cost
     )
 
 
-def _time_one_process(separator: Separator, path: Path, folder: Path) -> dict[str, float]:
+def _time_one_process(separator: Separator, path: Path, folder: Path, is_direct: bool) -> dict[str, float]:
     """A file job step by step: reading, computing and writing a chunk, and what comes after the last one."""
     watch = Stopwatch()
-    with open_audio(path) as reader:
+    with open_audio(path) as reader, closing(DirectWriter(separator)) as writer:
         song = Song(FileJob(path, folder), reader, separator)
         with song.writers:
             chunks = song.chunks()
             while (chunk := watch.time("read", lambda: next(chunks, None))) is not None:
                 result = watch.time("compute", partial(compute, separator, chunk))
+                if is_direct:
+                    overlaps = watch.time("direct", partial(writer.write, chunk, result.stems))
+                    result = result if overlaps is None else replace(result, stems=overlaps, is_written=True)
                 watch.time("write", partial(song.take, result))
 
             def end() -> None:
@@ -103,11 +112,12 @@ def _time_past(separator: Separator, path: Path) -> float:
     return max(0.0, median(more))
 
 
-def _time_messages(model: str, slices: int | None, path: Path) -> dict[str, float]:
+def _time_messages(model: str, slices: int | None, is_direct: bool, path: Path) -> dict[str, float]:
     """What two ranks that compute nothing say of their messages."""
     program = Path(__file__).with_name("_null_ranks.py")
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = ["mpirun", "-n", "2", sys.executable, str(program), model, str(slices or ""), str(path)]
+    how = "direct" if is_direct else "whole"
+    command = ["mpirun", "-n", "2", sys.executable, str(program), model, str(slices or ""), how, str(path)]
     subprocess.run(command, check=True, env={**os.environ, "PATH": search})
     costs: dict[str, float] = json.loads(path.read_text())
     return costs

@@ -1,8 +1,9 @@
-"""What the messages of a chunk cost: `mpirun -n 2 python _null_ranks.py MODEL SLICES FILE.json`.
+"""What the messages of a chunk cost: `mpirun -n 2 python _null_ranks.py MODEL SLICES HOW FILE.json`.
 
 Rank 1 computes nothing: it answers each chunk of the model's size with stems of the model's size. Rank 0 hands it one
-after the other. SLICES, of a chunk, may be empty: the model's own choice. Written are medians, in seconds: `hand`,
-`collect`, `look` (in vain), and `answer`, which is a mean; and the share of a core that rank 1 takes when it is `idle`.
+after the other. SLICES, of a chunk, may be empty: the model's own choice. HOW is `whole`, or `direct`: rank 1 writes to
+files what it can, and answers with the overlaps. Written are medians, in seconds: `hand`, `collect`, `look` (in vain),
+and `answer`, which is a mean; and the share of a core that rank 1 takes when it is `idle`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -24,7 +26,7 @@ from rtsep.engine.remote import RemoteWorker, Task
 from rtsep.engine.schedule import Pace
 from rtsep.engine.worker import Order, follow
 from rtsep.separator import load_separator
-from rtsep.types import Audio, Chunk, Separator, Stems
+from rtsep.types import Audio, Chunk, Separator, Stems, Target
 
 N_CHUNKS = 200
 IDLE_SECONDS = 3.0
@@ -44,7 +46,16 @@ class Null:
         return self._nothing
 
 
-def measure(worker: RemoteWorker, separator: Null) -> dict[str, float]:
+def make_target(separator: Null, folder: Path) -> Target | None:
+    """Files for stems; None where chunks are shorter than what their neighbours add to."""
+    if separator.shape.overlap >= separator.shape.advance:
+        return None
+    for stem in separator.stems:
+        (folder / f"{stem}.wav").touch()
+    return Target(str(folder), 0, 4 * N_CHANNELS * separator.shape.output_length)
+
+
+def measure(worker: RemoteWorker, separator: Null, target: Target | None) -> dict[str, float]:
     """Hand out chunk after chunk; the worker goes home in the end."""
     while not worker.is_settled:
         worker.listen()
@@ -58,7 +69,7 @@ def measure(worker: RemoteWorker, separator: Null) -> dict[str, float]:
     collect: list[float] = []
     for index in range(N_CHUNKS):
         started = time.perf_counter()
-        worker.hand(Chunk(index, samples))
+        worker.hand(Chunk(index, samples, target))
         hand.append(time.perf_counter() - started)
         result = None
         while result is None:
@@ -91,11 +102,13 @@ def cpu_seconds(worker: RemoteWorker, samples: Audio) -> float:
 
 
 def main() -> None:
-    model, slices, path = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    model, slices, how, path = sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])
     comm = connect()
     separator = Null(load_separator(model, slices=int(slices) if slices else None))
     if comm.rank == 0:
-        path.write_text(json.dumps(measure(RemoteWorker(comm, 1), separator)))
+        with TemporaryDirectory() as folder:
+            target = make_target(separator, Path(folder)) if how == "direct" else None
+            path.write_text(json.dumps(measure(RemoteWorker(comm, 1), separator, target)))
     else:
         follow(comm, lambda: None, lambda order, model: separator)
     leave(comm, 0)

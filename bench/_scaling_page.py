@@ -43,10 +43,14 @@ def _simulated_rtf(row: Row, costs: dict[str, Costs], cores: int, seconds: dict[
     return simulate(costs[model], job).seconds / audio_seconds
 
 
-def foretell(costs: Costs, seconds: float) -> list[Row]:
-    """Speed of one job on an endless album, and of as many jobs of GROUP ranks as there is room for."""
+def foretell(direct: Costs, whole: Costs, seconds: float) -> list[Row]:
+    """Speed of one job on an endless album, and of as many jobs of GROUP ranks as there is room for.
+
+    Over a network all stems come to rank 0 as a `whole`.
+    """
     rows: list[Row] = []
     for network in NETWORKS:
+        costs = direct if network is SHARED_MEMORY else whole
         one_group = simulate(costs, Job(GROUP, 1000, network)).seconds / 1000
         for n in RANKS:
             n_chunks = max(1000, 2 * n)
@@ -75,14 +79,15 @@ def foretell_live(costs: Costs, period: float) -> list[Row]:
     return rows
 
 
-def limits(costs: Costs, seconds: float) -> list[Row]:
-    """What one thing less would bring to a job of GROUP and of 64 ranks in shared memory."""
+def limits(costs: Costs, whole: Costs, seconds: float) -> list[Row]:
+    """What one thing less would bring to a job of GROUP and of 64 ranks in shared memory, or one more take."""
     variants = {
         "as it is": costs,
+        "rank 0 writes all": whole,
         "no looking at each worker in vain": replace(costs, look=0.0),
         "messages without copies on rank 0": replace(costs, hand=0.0, collect=0.0),
-        "other ranks write": replace(costs, write=0.0),
-        "other ranks read and write": replace(costs, read=0.0, write=0.0),
+        "other ranks read": replace(costs, read=0.0),
+        "other ranks read, and write the overlaps too": replace(costs, read=0.0, write=0.0),
         "two chunks a message": _grouped(costs),
     }
     return [
@@ -108,6 +113,7 @@ def page(
     crowds: Sequence[Row],
     costs: dict[str, Costs],
     seconds: dict[str, float],
+    whole: Costs,
     live: tuple[Costs, float],
     cores: int,
 ) -> str:
@@ -120,7 +126,7 @@ def page(
         for name, value in asdict(own).items()
         if "bytes" not in name and name not in ("crowding", "idle", "longest_run")
     }
-    rank_0 = own.read + own.hand + own.collect + own.write
+    rank_0, rank_0_whole = (cost.read + cost.hand + cost.collect + cost.write for cost in (own, whole))
     parts = [
         "# How rtsep scales",
         f"`python bench/scaling.py --page bench/SCALING.md` wrote this page. Machine: {machine}.",
@@ -140,13 +146,16 @@ def page(
         f"{100 * own.idle:.1f} % of a core, one in reserve less; the messages of a chunk are "
         f"{own.chunk_bytes / 1e6:.2f} MB there and {own.stems_bytes / 1e6:.2f} MB back. Scaled to what one process "
         f"took, it is off by {worst:.0f} % at most.\n\n" + markdown(checked),
-        f"## Beyond this machine\n\nWith a core for each rank. Rank 0 spends {1e3 * rank_0:.2f} ms on a chunk that "
-        f"takes {1e3 * own.compute:.1f} ms to compute: some {own.compute / rank_0:.0f} ranks keep it busy, and it "
-        "looks at each of them again and again, so that more make the job slower. The network is not the limit. Many "
+        f"## Beyond this machine\n\nWith a core for each rank. Ranks on rank 0's host write to the files what they "
+        f"alone compute, and rank 0 the overlaps: it spends {1e3 * rank_0:.2f} ms on a chunk that takes "
+        f"{1e3 * own.compute:.1f} ms to compute. {1e3 * rank_0_whole:.2f} ms it would spend if it wrote all, as it "
+        "does for ranks on other hosts, that may see other files: theirs are the rows of networks, as if all were "
+        f"there. So {own.compute / rank_0:.0f} and {own.compute / rank_0_whole:.0f} ranks keep it busy, and it looks "
+        "at each of them again and again, so that more make the job slower. The network is not the limit. Many "
         f"songs go faster as several jobs of {GROUP} ranks, each with its own rank 0 and its part of the songs "
         "(`rtsep run FOLDER --part 3/8`): that grows with the number of ranks as long as the disks keep up with four "
-        "stems of 0.35 MB for a second of song.\n\n" + markdown(foretell(own, seconds[SHIPPED])),
-        "## What would move the limit of one job\n\n" + markdown(limits(own, seconds[SHIPPED])),
+        "stems of 0.35 MB for a second of song.\n\n" + markdown(foretell(own, whole, seconds[SHIPPED])),
+        "## What would move the limit of one job\n\n" + markdown(limits(own, whole, seconds[SHIPPED])),
         "## Live\n\nFrom the last sample of a chunk to its stems, for chunks of one slice "
         f"({1e3 * live[1]:.0f} ms); the transform's own latency and the devices' come on top. One rank besides rank 0 "
         "is all that a live input needs; more have nothing to do, and looking at them costs time.\n\n"

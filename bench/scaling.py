@@ -57,7 +57,7 @@ def main() -> None:
         rows = measure(ScalingOptions(models, RANKS, seconds=SECONDS, repeats=options.repeats))
     if options.page and not options.before:
         crowds = [compare_with_strangers(model) for model in models]
-        costs = {model: measure_costs(model, SECONDS) for model in models} | live_costs()
+        costs = {model: measure_costs(model, SECONDS) for model in models} | other_costs()
     publish(__doc__, rows, options.json, crowds=crowds, costs={name: asdict(cost) for name, cost in costs.items()})
     if options.plot:
         draw_scaling(rows, options.plot)
@@ -98,9 +98,12 @@ def crowded(costs: dict[str, Costs], crowds: list[Row]) -> dict[str, Costs]:
     return {name: replace(cost, crowding=crowding) for name, cost in costs.items()}
 
 
-def live_costs() -> dict[str, Costs]:
-    """Those of a chunk of one slice, as live sound comes in."""
-    return {"live": measure_costs(SHIPPED, 10.0, slices=1)}
+def other_costs() -> dict[str, Costs]:
+    """Those of a chunk of one slice, as live sound comes in; and of one whose stems rank 0 gets as a whole."""
+    return {
+        "live": measure_costs(SHIPPED, 10.0, slices=1),
+        "whole": measure_costs(SHIPPED, SECONDS, is_direct=False),
+    }
 
 
 def read_before(path: Path) -> tuple[list[Row], list[Row], dict[str, Costs]]:
@@ -114,7 +117,7 @@ def page_of(rows: list[Row], crowds: list[Row], costs: dict[str, Costs]) -> str:
     seconds = {str(row["model"]): chunk_seconds(str(row["model"])) for row in rows}
     costs = crowded(costs, crowds)
     live = replace(costs["live"], crowding=1.0), chunk_seconds(SHIPPED, slices=1)
-    return page(machine(), rows, crowds, costs, seconds, live, len(os.sched_getaffinity(0)))
+    return page(machine(), rows, crowds, costs, seconds, costs["whole"], live, len(os.sched_getaffinity(0)))
 
 
 def chunk_seconds(model: str, slices: int | None = None) -> float:

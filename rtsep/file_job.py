@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ from rtsep.engine.process import seconds_since_start
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
 from rtsep.io.coding_thread import create_file_coded_beside
+from rtsep.io.stem_files import WAV_HEADER_BYTES
 from rtsep.io.stem_writers import StemWriters
 from rtsep.last_will import LastWill
 from rtsep.stem_stream import StemStream
-from rtsep.types import Chunk, ChunkResult, Engine, Separator
+from rtsep.types import Chunk, ChunkResult, Engine, Separator, Target
 
 if TYPE_CHECKING:
     from rtsep.sparse.coder import Solver
@@ -75,6 +76,11 @@ class Song:
         self._choice = indices if self.stems != separator.stems else slice(None)  # without a copy
         self._reader = reader
         self._separator = separator
+        self._is_direct = (
+            job.audio_format == "wav"
+            and reader.info.sample_rate == separator.sample_rate
+            and separator.shape.overlap < separator.shape.advance
+        )
         rate, n_channels = reader.info.sample_rate, reader.info.n_channels
         self._stream = StemStream(separator, rate, n_channels)
         self.writers = StemWriters(
@@ -93,16 +99,25 @@ class Song:
             yield
 
     def chunks(self) -> Iterator[Chunk]:
-        """The song's chunks, numbered from 0."""
-        return self._stream.chunks(self._reader.blocks())
+        """The song's chunks, numbered from 0; with the files as their target where no stem has to be resampled."""
+        for chunk in self._stream.chunks(self._reader.blocks()):
+            yield replace(chunk, target=self._target(chunk.index)) if self._is_direct else chunk
 
     def take(self, result: ChunkResult) -> None:
-        """Write what the next chunk's result makes final."""
+        """Write what the next chunk's result makes final, if that is not written already."""
         self.writers.write(self._stream.push(result)[self._choice])
+        if result.is_written:
+            self.writers.skip(self._stream.pass_over())
 
     def finish(self) -> None:
         """Write what is held back, after the last result."""
         self.writers.write(self._stream.finish()[self._choice])
+
+    def _target(self, index: int) -> Target:
+        shape, sample_bytes = self._separator.shape, 4 * self._reader.info.n_channels
+        start, end = index * shape.advance - shape.lead, self._stream.n_heard
+        first = WAV_HEADER_BYTES
+        return Target(str(self.writers.work), first + sample_bytes * start, first + sample_bytes * end)
 
     def commit(self, ready: float) -> FileRun:
         """Have the files appear, all or none."""

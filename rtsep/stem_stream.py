@@ -10,12 +10,12 @@ import numpy as np
 from rtsep.engine.local import LocalEngine
 from rtsep.errors import AudioError
 from rtsep.io.audio_file import SAMPLE_RATES
+from rtsep.residual import add_residual, residual_index
 from rtsep.streaming.overlap_add import OverlapAdd
 from rtsep.streaming.resample import Resampler
 from rtsep.streaming.slicer import Slicer
 from rtsep.types import Audio, Chunk, ChunkResult, Engine, Separator, Stems
 
-RESIDUAL_STEM = "other"
 _BLOCK = 65536
 
 
@@ -62,10 +62,12 @@ class StemStream:
         self._to_song = [Resampler(separator.sample_rate, rate, n_channels) for _ in separator.stems]
         self._slicer = Slicer(separator.shape, n_channels)
         self._overlap_add = OverlapAdd(separator.shape, len(separator.stems), n_channels)
-        self._residual = separator.stems.index(RESIDUAL_STEM) if RESIDUAL_STEM in separator.stems else None
+        self._own_length = separator.shape.advance - separator.shape.overlap
+        self._residual = residual_index(separator.stems)
         self._mixture: deque[Audio] = deque()
-        self._n_heard = 0
+        self.n_heard = 0
         self._n_model = 0
+        self._n_passed = 0
         self.n_done = 0
         self.computed: list[tuple[int, float]] = []
 
@@ -84,7 +86,7 @@ class StemStream:
     def take(self, block: Audio) -> list[Chunk]:
         """The chunks that the next block completes, maybe none."""
         self._mixture.append(block)
-        self._n_heard += len(block)
+        self.n_heard += len(block)
         return self._slicer.push(self._to_model.push(block))
 
     def end(self) -> list[Chunk]:
@@ -92,14 +94,27 @@ class StemStream:
         return self._slicer.push(self._to_model.finish()) + self._slicer.finish()
 
     def push(self, result: ChunkResult) -> Stems:
-        """The stems that the next chunk's result makes final."""
+        """The stems that the next chunk's result makes final; if it `is_written`, up to where that begins."""
         self.computed.append((result.rank, result.compute_seconds))
-        stems = self._heard(self._overlap_add.push(result.stems))
+        push = self._overlap_add.push_overlaps if result.is_written else self._overlap_add.push
+        stems = self._heard(push(result.stems))
         return self._finish([to_song.push(stem) for to_song, stem in zip(self._to_song, stems, strict=True)])
+
+    def pass_over(self) -> int:
+        """Go on behind what is written of the result that was pushed last; returns its samples.
+
+        Stems that are resampled are never written so.
+        """
+        n = min(self._own_length, self.n_heard - self._n_model)
+        list(self._parts(n))
+        self._n_model += n
+        self._n_passed += n
+        self.n_done += n
+        return n
 
     def finish(self) -> Stems:
         """The stems still held back, once all results have been pushed."""
-        return self._finish([to_song.finish(self._n_heard) for to_song in self._to_song])
+        return self._finish([to_song.finish(self.n_heard - self._n_passed) for to_song in self._to_song])
 
     @property
     def resampling_seconds(self) -> float:
@@ -108,7 +123,7 @@ class StemStream:
 
     def _heard(self, stems: Stems) -> Stems:
         """Stems at the model's rate, cut at the end of what has been heard."""
-        n_left = self._to_model.output_length(self._n_heard) - self._n_model
+        n_left = self._to_model.output_length(self.n_heard) - self._n_model
         self._n_model += stems[:, :n_left].shape[1]
         return stems[:, :n_left]
 
@@ -116,18 +131,19 @@ class StemStream:
         """Stems of one array, and `other` gets whatever they lack of the mixture, resampling included."""
         stems = np.stack(resampled)
         n = stems.shape[1]
-        if self._residual is not None:
-            stems[self._residual] += self._take(n) - stems.sum(axis=0)
+        add_residual(stems, self._take(n), self._residual)
         self.n_done += n
         return stems
 
     def _take(self, n: int) -> Audio:
         """The next `n` samples of the mixture, which was kept for them."""
-        parts = [np.zeros((0, self._n_channels), np.float32)]
+        return np.concatenate([np.zeros((0, self._n_channels), np.float32), *self._parts(n)])
+
+    def _parts(self, n: int) -> Iterator[Audio]:
+        """They, in the pieces that they were kept in."""
         while n:
             block = self._mixture.popleft()
-            parts.append(block[:n])
-            n -= len(parts[-1])
-            if len(block) > len(parts[-1]):
-                self._mixture.appendleft(block[len(parts[-1]) :])
-        return np.concatenate(parts)
+            if len(block) > n:
+                self._mixture.appendleft(block[n:])
+            yield block[:n]
+            n -= len(block[:n])

@@ -63,8 +63,13 @@ class ChunkShape:
 
     @property
     def output_length(self) -> int:
-        """Samples of stems that a chunk yields; the last `slice_output - hop` overlap the next chunk."""
-        return (self.slices - 1) * self.hop + self.slice_output
+        """Samples of stems that a chunk yields; the last `overlap` of them overlap the next chunk."""
+        return self.advance + self.overlap
+
+    @property
+    def overlap(self) -> int:
+        """Samples at either end of a chunk's stems that the neighbours add to. What lies between is its own."""
+        return self.slice_output - self.hop
 
     @property
     def input_length(self) -> int:
@@ -74,25 +79,46 @@ class ChunkShape:
     @property
     def lead(self) -> int:
         """Samples of silence before the song, so that its first sample lies under as many slices as any other."""
-        return self.slice_output - self.hop
+        return self.overlap
+
+
+@dataclass(frozen=True)
+class Target:
+    """Files `folder/STEM.wav` of float32 samples, one a stem that is wanted, where a chunk's stems belong.
+
+    In bytes from the beginning of a file: the chunk's stems begin at `start`, and the song ends at `end`.
+    """
+
+    folder: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One stretch of sound on its way to a worker: `samples` is `(shape.input_length, n_channels)` float32."""
+    """One stretch of sound on its way to a worker: `samples` is `(shape.input_length, n_channels)` float32.
+
+    Whoever computes it may write to the `target` what no other chunk adds to.
+    """
 
     index: int
     samples: Audio
+    target: Target | None = None
 
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """What came back: `stems` is `(n_stems, shape.output_length, n_channels)`; who did it, and in what time."""
+    """What came back: `stems` is `(n_stems, shape.output_length, n_channels)`; who did it, and in what time.
+
+    If `is_written`, what lies between the overlaps is in the chunk's target, and `stems` are the overlaps alone, one
+    after the other: `(n_stems, 2 * shape.overlap, n_channels)`.
+    """
 
     index: int
     stems: Stems
     rank: int
     compute_seconds: float
+    is_written: bool = False
 
 
 class Separator(Protocol):

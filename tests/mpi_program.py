@@ -1,7 +1,8 @@
 """An MPI job around the separator of four bands: `python mpi_program.py MODE OUT`, for tests/test_mpi.py.
 
 Rank 0 writes the stems of a noise to OUT as npy, and beside it what became of the other ranks as JSON; a file that ends
-in .began is there as soon as chunks are handed out. MODE says what goes wrong: nothing, or which rank raises what.
+in .began is there as soon as chunks are handed out. MODE says what goes wrong: nothing, or which rank raises what. With
+"files" chunks have a file as their target, and OUT says as JSON which ranks wrote to it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from rtsep.engine.local import LocalEngine
 from rtsep.engine.process import heed_signals, world_rank, world_size
 from rtsep.engine.worker import Order
 from rtsep.errors import AudioError, ModelError
-from rtsep.types import Audio, Engine, Stems
+from rtsep.types import Audio, Engine, Stems, Target
 
 N_CHANNELS = 2
 RATE = 44100
@@ -63,9 +65,19 @@ def separate(engine: Engine) -> int:
 
     from rtsep.stem_stream import StemStream  # the other ranks need none of it
 
-    stems = list(StemStream(FourBands(), RATE, N_CHANNELS).run(engine, blocks()))
-    np.save(out, np.concatenate(stems, axis=1))
+    stream = StemStream(FourBands(), RATE, N_CHANNELS)
+    if mode == "files":
+        results = engine.run(replace(chunk, target=make_target()) for chunk in stream.chunks(blocks()))
+        out.write_text(json.dumps(sorted({(result.rank, result.is_written) for result in results})))
+    else:
+        np.save(out, np.concatenate(list(stream.run(engine, blocks())), axis=1))
     return 0
+
+
+def make_target() -> Target:
+    """Beside OUT."""
+    (out.parent / "bass.wav").touch()
+    return Target(str(out.parent), 0, 1 << 30)
 
 
 def lead(crew: Crew) -> int:

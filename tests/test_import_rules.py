@@ -19,7 +19,7 @@ SOURCES = {
 # From the bottom up. A part is a module or a package below rtsep; it imports from lower layers and from itself.
 LAYERS = (
     {"types", "errors", "kernel_loading", "last_will"},
-    {"new_file", "tables"},
+    {"new_file", "tables", "residual"},
     {"frontend", "sparse", "decoder", "effects", "tensor_file"},
     {"model_file"},
     {"timbrenet", "dictionary_file"},

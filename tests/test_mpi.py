@@ -42,6 +42,13 @@ def test_any_number_of_ranks_gives_the_same_bits(
     np.testing.assert_array_equal(np.load(tmp_path / "stems.npy"), stems_of_one_process)
 
 
+def test_all_ranks_of_a_host_write_to_the_files(tmp_path: Path) -> None:
+    finished = run_program("files", tmp_path / "written", 3)
+    assert (finished.code, finished.stdout, finished.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "written").read_text()) == [[0, True], [1, True], [2, True]]
+    assert (tmp_path / "bass.wav").stat().st_size > 0
+
+
 @pytest.mark.parametrize("n_ranks", [2, 16])
 def test_a_refusal_is_one_line_and_code_2(tmp_path: Path, n_ranks: int) -> None:
     finished = run_program("refused", tmp_path / "stems.npy", n_ranks)
@@ -68,9 +75,10 @@ def test_a_worker_that_cannot_load_says_so_in_a_line_and_ends_all(tmp_path: Path
     assert (finished.code, finished.line) == (2, "rtsep: rank 2: model: is not on this machine; copy it there")
 
 
-@pytest.fixture(scope="module")
-def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_song(tmp_path_factory.mktemp("song") / "song.wav", make_song(6 * 48000), 48000)
+@pytest.fixture(scope="module", params=[44100, 48000], ids=["written by all", "written by rank 0"])
+def song(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    rate: int = request.param
+    return write_song(tmp_path_factory.mktemp("song") / "song.wav", make_song(6 * rate), rate)
 
 
 @pytest.fixture(scope="module")

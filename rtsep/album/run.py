@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -75,7 +75,6 @@ class _Turn:
     song: Song | None = None
     n_awaited: int = 0
     all_handed: bool = False
-    is_written: bool = False
     fault: str = ""
     undo: ExitStack = field(default_factory=ExitStack)
 
@@ -124,7 +123,7 @@ class AlbumStream:
             try:
                 for chunk in self._chunks_of(turn):
                     turn.n_awaited += 1
-                    yield Chunk(next(numbers), chunk.samples)
+                    yield replace(chunk, index=next(numbers))
             except RtsepError as error:
                 self._fail(turn, error)
             turn.all_handed = True
@@ -136,7 +135,7 @@ class AlbumStream:
         turn.n_awaited -= 1
         if turn.song and not turn.fault:
             try:
-                self._write(turn, turn.song, result)
+                turn.song.take(result)
             except RtsepError as error:
                 self._fail(turn, error)
         self._pass_on()
@@ -152,16 +151,11 @@ class AlbumStream:
             if (reader.info, reader.n_samples) != (planned.info, planned.n_samples):
                 raise AudioError(f"{printable(job.song)}: was changed while its turn was awaited; run it again")
             turn.song = Song(job, reader, self._separator)
+            turn.undo.enter_context(turn.song.writing())
             for chunk in turn.song.chunks():
                 if turn.fault:
                     return
                 yield chunk
-
-    def _write(self, turn: _Turn, song: Song, result: ChunkResult) -> None:
-        if not turn.is_written:
-            turn.undo.enter_context(song.writing())
-            turn.is_written = True
-        song.take(result)
 
     def _pass_on(self) -> None:
         """Conclude the songs at the head that nothing is awaited of."""

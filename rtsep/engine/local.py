@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 
+from rtsep.engine.direct import DirectWriter
 from rtsep.types import Chunk, ChunkResult, Separator
 
 
@@ -17,6 +20,25 @@ def compute(separator: Separator, chunk: Chunk, rank: int = 0) -> ChunkResult:
     return ChunkResult(chunk.index, stems, rank, time.perf_counter() - started)
 
 
+class Computer:
+    """Computes chunks one by one, as `rank`, and writes to their targets what can be written there."""
+
+    def __init__(self, separator: Separator, rank: int = 0) -> None:
+        self._separator = separator
+        self._rank = rank
+        self._writer = DirectWriter(separator)
+
+    def compute(self, chunk: Chunk) -> ChunkResult:
+        """The result of one chunk."""
+        result = compute(self._separator, chunk, self._rank)
+        overlaps = self._writer.write(chunk, result.stems)
+        return result if overlaps is None else replace(result, stems=overlaps, is_written=True)
+
+    def close(self) -> None:
+        """Let go of the files that were written to."""
+        self._writer.close()
+
+
 class LocalEngine:
     """Runs `separator` in this process; holds one chunk at a time."""
 
@@ -25,9 +47,10 @@ class LocalEngine:
 
     def run(self, chunks: Iterable[Chunk | None]) -> Iterator[ChunkResult]:
         """The results of `chunks`, in their order, each computed when it is asked for; None is passed over."""
-        for chunk in chunks:
-            if chunk is not None:
-                yield compute(self._separator, chunk)
+        with closing(Computer(self._separator)) as computer:
+            for chunk in chunks:
+                if chunk is not None:
+                    yield computer.compute(chunk)
 
 
 def warm_up(separator: Separator, n_channels: int) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from rtsep.engine.local import compute, warm_up
+from rtsep.engine.local import Computer, warm_up
 from rtsep.engine.remote import RemoteWorker, Task
 from rtsep.engine.reserve import call_up
 from rtsep.engine.schedule import Worker, run_in_order
@@ -31,7 +31,7 @@ class _OwnThread:
     room = SLOTS
 
     def __init__(self, separator: Separator, n_channels: int) -> None:
-        self._separator = separator
+        self._computer = Computer(separator)
         self._thread = ThreadPoolExecutor(1)
         # Libraries have memory of their own for each thread: its first chunk takes up to twice as long as any other.
         self._thread.submit(warm_up, separator, n_channels)
@@ -43,7 +43,7 @@ class _OwnThread:
         return len(self._tasks)
 
     def hand(self, chunk: Chunk) -> None:
-        task = self._thread.submit(compute, self._separator, chunk)
+        task = self._thread.submit(self._computer.compute, chunk)
         task.add_done_callback(lambda _: self._news.set())
         self._tasks.append(task)
 
@@ -62,6 +62,7 @@ class _OwnThread:
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
+        self._computer.close()
 
 
 class MpiEngine:

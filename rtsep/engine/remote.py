@@ -138,7 +138,7 @@ class RemoteWorker:
         if not self._held:
             self._since = time.monotonic()
         self._held.append((slot, chunk.index))
-        slot.chunk.fill(chunk.index, chunk.samples)
+        slot.chunk.put(chunk)
         self._ask(slot.listen)
         self._ask(slot.send)
         self.message_seconds += time.perf_counter() - started
@@ -203,8 +203,7 @@ class RemoteWorker:
         self.stalled = False
         if index is None:
             return None
-        stems = slot.stems
-        result = ChunkResult(index, stems.samples.copy(), self.rank, float(stems.header["compute_seconds"]))
+        result = slot.stems.take(self.rank)
         self.message_seconds += time.perf_counter() - started
         return result
 

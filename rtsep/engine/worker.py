@@ -8,19 +8,20 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from rtsep.engine.bell import Bell
 from rtsep.engine.line import Line, PeerLost, Word, noticing_death
-from rtsep.engine.local import compute, warm_up
+from rtsep.engine.local import Computer, warm_up
 from rtsep.engine.process import own_cores, own_record
 from rtsep.engine.reserve import RESERVE_NAP, will_be_called
 from rtsep.engine.shared import open_shared
 from rtsep.engine.slots import Slot, make_slots, slots_bytes
 from rtsep.engine.waiting import wait_until
 from rtsep.errors import RtsepError
-from rtsep.types import Chunk, Separator
+from rtsep.types import Separator
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -99,18 +100,18 @@ def _work(comm: MPI.Comm, line: Line, desk: _Desk, prepare: Callable[[], None], 
     for slot in desk.slots:
         slot.listen()
     line.say_and_see_off({"word": "ready", "shares": shared is not None})
-    while True:
-        wait_until(lambda: _hear(line) is not None or desk.slots[0].arrived())
-        _answer(desk, separator, comm.rank)
+    with closing(Computer(separator, comm.rank)) as computer:
+        while True:
+            wait_until(lambda: _hear(line) is not None or desk.slots[0].arrived())
+            _answer(desk, computer)
 
 
-def _answer(desk: _Desk, separator: Separator, rank: int) -> None:
+def _answer(desk: _Desk, computer: Computer) -> None:
     """Compute the oldest slot's chunk; see the stems off, as without shared memory that takes both ends."""
     slot = desk.slots[0]
-    result = compute(separator, Chunk(int(slot.chunk.header["index"]), slot.chunk.samples), rank)
+    result = computer.compute(slot.chunk.take())
     started = time.perf_counter()
-    slot.stems.fill(result.index, result.stems)
-    slot.stems.header["compute_seconds"] = result.compute_seconds
+    slot.stems.put(result)
     slot.listen()
     slot.send()
     wait_until(slot.sent)

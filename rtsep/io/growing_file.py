@@ -46,6 +46,11 @@ class GrowingFile:
         self._see_off()
         return len(data)
 
+    def skip(self, n_bytes: int) -> None:
+        """Go on behind so many bytes more, which another has written to the file."""
+        self._end = self._file.seek(n_bytes, os.SEEK_CUR)
+        self._see_off()
+
     def _see_off(self) -> None:
         """Have the system bring to the disk what was written lately, so that a sync in the end takes little.
 

@@ -56,7 +56,7 @@ class StemFile(Protocol):
 def create_stem_file(path: Path, sample_rate: int, n_channels: int, audio_format: str) -> StemFile:
     """Start a new file at `path`, in one of `FORMATS`. Raises OSError, also where there is one already."""
     if audio_format == "wav":
-        return _FloatWavFile(path, sample_rate, n_channels)
+        return FloatWavFile(path, sample_rate, n_channels)
     kind = _FlacFile if audio_format == "flac" else _EncodedFile
     return kind(path, sample_rate, n_channels, audio_format)
 
@@ -90,8 +90,11 @@ def wav_header(n_samples: int, sample_rate: int, n_channels: int) -> bytes:
     return riff + fmt + struct.pack("<4sI", b"data", data_size)
 
 
-class _FloatWavFile:
-    """A 32-bit float wav, exact to the bit.
+WAV_HEADER_BYTES = len(wav_header(0, 1, 1))
+
+
+class FloatWavFile:
+    """A 32-bit float wav, exact to the bit, which others may write parts of.
 
     libsndfile stamps the time into each float wav, in a PEAK chunk, so that no two of its files are equal; here the
     same samples make the same file.
@@ -113,6 +116,11 @@ class _FloatWavFile:
         self._file.write(np.ascontiguousarray(block, "<f4").ravel().view(np.uint8).data)
         self._file.check()
         self._n_samples += len(block)
+
+    def skip(self, n_samples: int) -> None:
+        """Go on behind so many samples, which another has written."""
+        self._file.skip(4 * self._n_channels * n_samples)
+        self._n_samples += n_samples
 
     def note_length(self) -> None:
         self._file.mend(0, wav_header(self._n_samples, self._sample_rate, self._n_channels))

@@ -15,7 +15,7 @@ from typing import Self
 
 from rtsep.errors import OutputError
 from rtsep.io.names import printable
-from rtsep.io.stem_files import FORMATS, EncoderError, StemFile, create_stem_file, find_format_limit
+from rtsep.io.stem_files import FORMATS, EncoderError, FloatWavFile, StemFile, create_stem_file, find_format_limit
 from rtsep.io.whole import reads_to_its_end
 from rtsep.types import Stems
 
@@ -94,6 +94,13 @@ class StemWriters:
             for file, samples in zip(self._files.values(), stems, strict=True):
                 file.write(samples)
         self._n_samples += stems.shape[1]
+
+    def skip(self, n_samples: int) -> None:
+        """Go on behind so many samples of each stem, which another has written to the files, all of them wavs."""
+        for file in self._files.values():
+            assert isinstance(file, FloatWavFile)
+            file.skip(n_samples)
+        self._n_samples += n_samples
 
     def note_length(self) -> None:
         """Have the files say how long they are by now, so that those of a killed process can be read so far.

@@ -34,10 +34,24 @@ class OverlapAdd:
         """
         if stems.shape != self._chunk:
             raise ValueError(f"stems of shape {stems.shape}: they must be {self._chunk}")
-        advance = self._shape.advance
+        return self._add(stems, self._shape.advance)
+
+    def push_overlaps(self, stems: Stems) -> Stems:
+        """Add the next chunk's overlaps alone, `(n_stems, 2 * overlap, n_channels)`, where it has samples between them.
+
+        Returns the song's next final samples, as `push` does, up to where those begin that the chunk has for itself.
+        """
+        n_stems, _, n_channels = self._chunk
+        overlap = self._shape.overlap
+        if stems.shape != (n_stems, 2 * overlap, n_channels) or overlap >= self._shape.advance:
+            raise ValueError(f"stems of shape {stems.shape}: they must be the overlaps of {self._shape}")
+        return self._add(stems, overlap)
+
+    def _add(self, stems: Stems, n_final: int) -> Stems:
+        """The first `n_final` samples are final with this; what follows them waits for the next chunk."""
         summed = stems + np.float32(0)  # a copy, in which -0 is 0
         summed[:, : self._tail.shape[1]] += self._tail
-        self._tail = summed[:, advance:]
-        n_dropped = min(self._n_lead_left, advance)
+        self._tail = summed[:, n_final:]
+        n_dropped = min(self._n_lead_left, n_final)
         self._n_lead_left -= n_dropped
-        return summed[:, n_dropped:advance]
+        return summed[:, n_dropped:n_final]
