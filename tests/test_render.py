@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtsep.commands.quartet import single_notes
 from rtsep.commands.render import render
 from rtsep.errors import OptionError
 from rtsep.quartet.single_notes import SAMPLE_RATE, find_notes, load_sound
@@ -261,7 +262,25 @@ def test_single_notes_of_a_soundfont_are_in_tune_and_louder_as_they_are_played(t
         assert levels["piano"] < levels["mezzo-forte"] < levels["fortissimo"]
 
 
+def test_another_preset_is_another_player(tmp_path, font):
+    for folder, others in (("tenor", {}), ("alto", {"saxophone": (0, 65)})):
+        write_notes(font, others, tmp_path / folder, lambda done, of: None)
+    changed = {
+        path.parent.name
+        for path in (tmp_path / "tenor").rglob("*_25_piano_*.flac")
+        if path.read_bytes() != (tmp_path / "alto" / path.relative_to(tmp_path / "tenor")).read_bytes()
+    }
+    assert changed == {"saxophone"}
+
+
+@pytest.mark.parametrize("text", ["sax=0:65", "saxophone", "saxophone=0", "saxophone=65:", "saxophone=-1:65"])
+def test_a_preset_that_cannot_be_understood_is_one_line(tmp_path, font, text):
+    with pytest.raises(OptionError, match=rf"--preset {text}: it must be INSTRUMENT=BANK:PROGRAM, one of violin"):
+        single_notes(font.path, [text], tmp_path / "notes")
+    assert not (tmp_path / "notes").exists()
+
+
 def test_a_soundfont_of_drums_has_no_violin(tmp_path, font):
     drums = SoundFont(font.path, frozenset({(128, 0)}))
-    with pytest.raises(OptionError, match="has no violin: take a General MIDI SoundFont"):
-        write_notes(drums, tmp_path, lambda done, of: None)
+    with pytest.raises(OptionError, match="has no violin at 0:40: take a General MIDI SoundFont"):
+        write_notes(drums, {}, tmp_path, lambda done, of: None)

@@ -133,12 +133,19 @@ def data_quartet(
 def data_notes(
     soundfont: Annotated[Path, typer.Option(help="A General MIDI SoundFont, as FluidR3_GM.sf2.")],
     out: Annotated[Path, typer.Option(help="Folder to make, for --notes of `rtsep data quartet`.")],
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INSTRUMENT=BANK:PROGRAM",
+            help="Another preset than General MIDI's, as saxophone=0:65, the alto; may come several times.",
+        ),
+    ] = None,
 ) -> Task:
     """Play every note of the quartet's instruments from a SoundFont: players that recordings of notes lack."""
 
     def task() -> int:
         from rtsep.commands.quartet import single_notes
 
-        return single_notes(soundfont, out)
+        return single_notes(soundfont, preset or [], out)
 
     return task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,17 +11,27 @@ from rtsep.errors import OptionError, OutputError
 from rtsep.io.new_folder import new_folder
 from rtsep.progress import show_progress
 from rtsep.quartet.songs import INSTRUMENTS, render_split, split_all
-from rtsep.rendering.single_notes import write_notes
-from rtsep.rendering.soundfonts import read_soundfont
+from rtsep.rendering.single_notes import PRESETS, write_notes
+from rtsep.rendering.soundfonts import Preset, read_soundfont
 
 
-def single_notes(soundfont: Path, out: Path) -> int:
-    """Make the folder `out` with the notes of the four instruments, as a SoundFont has them. Raises RtsepError."""
-    font = read_soundfont(soundfont)
+def single_notes(soundfont: Path, presets: Sequence[str], out: Path) -> int:
+    """Make the folder `out` with the notes of the four instruments, as a SoundFont has them.
+
+    `presets`, as saxophone=0:65, say where an instrument is if not at its place in General MIDI. Raises RtsepError.
+    """
+    font, others = read_soundfont(soundfont), dict(map(_preset, presets))
     with new_folder(out) as folder, show_progress(quiet=False, doing="notes") as progress:
-        write_notes(font, folder, progress)
+        write_notes(font, others, folder, progress)
     print(f"{out}: {len(list(out.glob('*/*.flac')))} notes")
     return 0
+
+
+def _preset(text: str) -> tuple[str, Preset]:
+    names = "|".join(PRESETS)
+    if not (found := re.fullmatch(rf"({names})=(\d{{1,5}}):(\d{{1,3}})", text)):
+        raise OptionError(f"--preset {text}: it must be INSTRUMENT=BANK:PROGRAM, one of {names}; as saxophone=0:65")
+    return found[1], (int(found[2]), int(found[3]))
 
 
 def quartet(collections: Sequence[Path], out: Path, chorales: int, seed: int, processes: int | None) -> int:
