@@ -29,10 +29,13 @@ class Computer:
         self._writer = DirectWriter(separator)
 
     def compute(self, chunk: Chunk) -> ChunkResult:
-        """The result of one chunk."""
+        """The result of one chunk; its seconds are also those of the writing."""
+        started = time.perf_counter()
         result = compute(self._separator, chunk, self._rank)
         overlaps = self._writer.write(chunk, result.stems)
-        return result if overlaps is None else replace(result, stems=overlaps, is_written=True)
+        if overlaps is None:
+            return result
+        return replace(result, stems=overlaps, is_written=True, compute_seconds=time.perf_counter() - started)
 
     def close(self) -> None:
         """Let go of the files that were written to."""
