@@ -21,7 +21,7 @@ from rtsep.rendering.midi import Note, Part, write_part
 from rtsep.rendering.players import DrumMachine, Preset, draw_voices, loosely
 from rtsep.rendering.single_notes import write_notes
 from rtsep.rendering.songs import master, mix_sounds, render_songs
-from rtsep.rendering.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, render_part
+from rtsep.rendering.soundfonts import Room, SoundFont, find_soundfonts, read_soundfont, read_soundfonts, render_part
 from rtsep.rendering.synthesizer_kernels import Patch
 from rtsep.training.datasets import SongFolder
 
@@ -77,11 +77,13 @@ def test_presets_are_those_of_the_file(font):
 
 
 def test_what_is_no_soundfont_is_one_line(tmp_path):
-    with pytest.raises(OptionError, match="no SoundFont with instruments"):
-        find_soundfonts(tmp_path)
+    with pytest.raises(OptionError, match=r"no SoundFont with instruments \(none was found\)"):
+        read_soundfonts(find_soundfonts(tmp_path))
     (tmp_path / "a.sf2").write_bytes(b"RIFF of another kind")
+    (tmp_path / "a.sf3").touch()
+    assert find_soundfonts(tmp_path) == [tmp_path / "a.sf2"]
     with pytest.raises(OptionError, match=r"a\.sf2 is no SoundFont"):
-        find_soundfonts(tmp_path)
+        read_soundfonts(find_soundfonts(tmp_path))
 
 
 def test_a_part_sounds_when_where_and_at_the_pitch_that_it_says(font):
@@ -231,12 +233,22 @@ def test_the_command_renders_goes_on_and_refuses_another_length_in_one_line(midi
         ({"midi": Path("none")}, "MIDI folder none is not there"),
         ({"midi": Path("tests")}, "no files of Groove MIDI"),
         ({"voices": [Path("none")]}, "voices folder none is not there"),
+        ({"soundfonts": [Path("none.sf2")]}, "none.sf2 is no SoundFont"),
         ({"songs": 0}, "--songs 0"),
         ({"seconds": float("nan")}, "--seconds nan"),
     ],
 )
 def test_what_cannot_be_rendered_is_one_line(midi, tmp_path, options, words):
-    usual = {"midi": midi, "voices": [], "out": tmp_path, "songs": 1, "seconds": 2.0, "seed": 0, "processes": 1}
+    usual = {
+        "midi": midi,
+        "voices": [],
+        "soundfonts": [],
+        "out": tmp_path,
+        "songs": 1,
+        "seconds": 2.0,
+        "seed": 0,
+        "processes": 1,
+    }
     with pytest.raises(OptionError, match=words):
         render(**usual | options)
 

@@ -93,6 +93,10 @@ def data_render(
     midi: Annotated[Path, typer.Option(help="Folder with Groove MIDI and POP909.")],
     out: Annotated[Path, typer.Option(help="Folder for the songs.")],
     voices: Annotated[list[Path] | None, typer.Option(help="Folder with recordings of singers, as MIR-1K's.")] = None,
+    soundfont: Annotated[
+        list[Path] | None,
+        typer.Option(help="A SoundFont to play with, may come several times; all that Debian has if not given."),
+    ] = None,
     songs: Annotated[int, typer.Option(help="How many there shall be.")] = 60,
     seconds: Annotated[float, typer.Option(help="Length of each.")] = 60.0,
     seed: Annotated[int, typer.Option(help="The same seed, the same songs.")] = 0,
@@ -103,7 +107,7 @@ def data_render(
     def task() -> int:
         from rtsep.commands.render import render
 
-        return render(midi, voices or (), out, songs, seconds, seed, processes)
+        return render(midi, voices or (), soundfont or (), out, songs, seconds, seed, processes)
 
     return task
 

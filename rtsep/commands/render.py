@@ -13,7 +13,14 @@ from rtsep.rendering.songs import render_songs
 
 
 def render(
-    midi: Path, voices: Sequence[Path], out: Path, songs: int, seconds: float, seed: int, processes: int | None
+    midi: Path,
+    voices: Sequence[Path],
+    soundfonts: Sequence[Path],
+    out: Path,
+    songs: int,
+    seconds: float,
+    seed: int,
+    processes: int | None,
 ) -> int:
     """Render songs until there are `songs` of them below `out`; those that are there stay. Raises RtsepError."""
     if not midi.is_dir():
@@ -25,7 +32,7 @@ def render(
     for name, value, least, most in (*limits, ("processes", cores, 1, 256)):
         if not least <= value <= most:
             raise OptionError(f"--{name} {value:g} must lie between {least} and {most}")
-    library = find_library(midi, voices)
+    library = find_library(midi, voices, soundfonts)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

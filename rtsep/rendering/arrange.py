@@ -17,7 +17,7 @@ from rtsep.rendering.form import KICKS, Spans, draw_spans, on_the_kick, within
 from rtsep.rendering.midi import Note, Part, looped, merged, read_parts, stretched, window
 from rtsep.rendering.players import Voice, draw_room, draw_voices
 from rtsep.rendering.singers import Singer, draw_singer, find_singers
-from rtsep.rendering.soundfonts import SoundFont, find_soundfonts
+from rtsep.rendering.soundfonts import SoundFont, find_soundfonts, read_soundfonts
 
 _PERFORMANCE = re.compile(r"_(\d+)_beat_(\d+)-(\d+)\.mid$")  # Groove MIDI: style_BPM_beat_METRE.mid
 _TEMPO_CHANGE = 0.15
@@ -60,10 +60,11 @@ class Song:
     sung: Spans
 
 
-def find_library(midi: Path, voices: Sequence[Path] = ()) -> Library:
+def find_library(midi: Path, voices: Sequence[Path] = (), soundfonts: Sequence[Path] = ()) -> Library:
     """What is installed, performances of Groove MIDI and songs of POP909 below the folder `midi`, singers in `voices`.
 
-    Raises OptionError naming what is missing: both collections, mma and a SoundFont are needed.
+    The SoundFonts are all that Debian has installed, unless files are given. Raises OptionError naming what is missing:
+    both collections, mma and a SoundFont are needed.
     """
     paths = files_below(midi, {".mid"})
     performances = tuple(p for p in paths if _PERFORMANCE.search(p.name))
@@ -71,8 +72,9 @@ def find_library(midi: Path, voices: Sequence[Path] = ()) -> Library:
     for found, what in ((performances, "Groove MIDI (STYLE_BPM_beat_4-4.mid)"), (pop_songs, "POP909 (001/001.mid)")):
         if not found:
             raise OptionError(f"no files of {what} below {midi}: unpack that collection there")
+    fonts = read_soundfonts(soundfonts or find_soundfonts())
     singers = tuple(group for folder in voices for group in find_singers(folder))
-    return Library(tuple(find_styles()), performances, pop_songs, tuple(find_soundfonts()), singers)
+    return Library(tuple(find_styles()), performances, pop_songs, fonts, singers)
 
 
 def arrange(library: Library, seconds: float, rng: np.random.Generator) -> Song:

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,14 +59,20 @@ class Room:
     level: float
 
 
-def find_soundfonts(folder: Path = _DEBIANS) -> list[SoundFont]:
-    """The sf2 files in `folder`. Raises OptionError if none has instruments.
+def find_soundfonts(folder: Path = _DEBIANS) -> list[Path]:
+    """The sf2 files in `folder`.
 
     sf3 files are left out: to unpack their Vorbis samples takes seconds, anew for each part of a song.
     """
-    fonts = [read_soundfont(path) for path in sorted(folder.glob("*.sf2")) if not path.is_symlink()]
+    return [path for path in sorted(folder.glob("*.sf2")) if not path.is_symlink()]
+
+
+def read_soundfonts(paths: Sequence[Path]) -> tuple[SoundFont, ...]:
+    """All of these files. Raises OptionError if none has instruments."""
+    fonts = tuple(map(read_soundfont, paths))
     if not any(font.is_general for font in fonts):
-        raise OptionError(f"no SoundFont with instruments in {folder}: install one, as Debian's fluid-soundfont-gm")
+        found = ", ".join(map(str, paths)) or "none was found"
+        raise OptionError(f"no SoundFont with instruments ({found}): install one, as Debian's fluid-soundfont-gm")
     return fonts
 
 
