@@ -13,7 +13,7 @@ from rtsep.engine.process import seconds_since_start
 from rtsep.errors import OptionError
 from rtsep.io.audio_file import AudioInfo, AudioReader, open_audio
 from rtsep.io.coding_thread import create_file_coded_beside
-from rtsep.io.stem_files import WAV_HEADER_BYTES
+from rtsep.io.stem_files import wav_offset
 from rtsep.io.stem_writers import StemWriters
 from rtsep.last_will import LastWill
 from rtsep.stem_stream import StemStream
@@ -113,12 +113,6 @@ class Song:
         """Write what is held back, after the last result."""
         self.writers.write(self._stream.finish()[self._choice])
 
-    def _target(self, index: int) -> Target:
-        shape, sample_bytes = self._separator.shape, 4 * self._reader.info.n_channels
-        start, end = index * shape.advance - shape.lead, self._stream.n_heard
-        first = WAV_HEADER_BYTES
-        return Target(str(self.writers.work), first + sample_bytes * start, first + sample_bytes * end)
-
     def commit(self, ready: float) -> FileRun:
         """Have the files appear, all or none."""
         self.writers.commit()
@@ -133,6 +127,12 @@ class Song:
             ready=ready,
             done=seconds_since_start(),
         )
+
+    def _target(self, index: int) -> Target:
+        """Where chunk `index` belongs in the files, which end with what has been heard by now."""
+        shape, n_channels = self._separator.shape, self._reader.info.n_channels
+        start, end = index * shape.advance - shape.lead, self._stream.n_heard
+        return Target(str(self.writers.work), wav_offset(start, n_channels), wav_offset(end, n_channels))
 
 
 def separate_file(

@@ -90,7 +90,9 @@ def wav_header(n_samples: int, sample_rate: int, n_channels: int) -> bytes:
     return riff + fmt + struct.pack("<4sI", b"data", data_size)
 
 
-WAV_HEADER_BYTES = len(wav_header(0, 1, 1))
+def wav_offset(sample: int, n_channels: int) -> int:
+    """The byte of a float wav at which a sample, counted from 0, begins."""
+    return len(wav_header(0, 1, 1)) + 4 * n_channels * sample
 
 
 class FloatWavFile:
