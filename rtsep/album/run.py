@@ -83,7 +83,8 @@ class AlbumStream:
     """The chunks of `songs`, numbered through, and where their results go: to the files of the song whose turn it is.
 
     Of all songs one is read at a time; the files of those whose chunks are under way grow; and those of one more are
-    seen to the disk, on a thread, as that takes as long as many chunks. Use it in a `with` statement: what is not finished by its end leaves no files.
+    seen to the disk, on a thread, as that takes as long as many chunks. Use it in a `with` statement: what is not
+    finished by its end leaves no files.
     """
 
     def __init__(self, songs: Sequence[PlannedSong], separator: Separator, tell: Callable[[str], None]) -> None:
