@@ -144,8 +144,8 @@ def page(
         + ", ".join(f"{name} {value:.3g}" for name, value in each_ms.items())
         + f"; where all cores are busy everything takes {own.crowding:.2f} times as long; an idle rank takes "
         f"{100 * own.idle:.1f} % of a core, one in reserve less; the messages of a chunk are "
-        f"{own.chunk_bytes / 1e6:.2f} MB there and {own.stems_bytes / 1e6:.2f} MB back. Scaled to what one process "
-        f"took, it is off by {worst:.0f} % at most.\n\n" + markdown(checked),
+        f"{own.chunk_bytes / 1e6:.2f} MB there and {own.stems_bytes / 1e6:.2f} MB back where stems come as a "
+        f"whole. Scaled to what one process took, it is off by {worst:.0f} % at most.\n\n" + markdown(checked),
         f"## Beyond this machine\n\nWith a core for each rank. Ranks on rank 0's host write to the files what they "
         f"alone compute, and rank 0 the overlaps: it spends {1e3 * rank_0:.2f} ms on a chunk that takes "
         f"{1e3 * own.compute:.1f} ms to compute. {1e3 * rank_0_whole:.2f} ms it would spend if it wrote all, as it "
