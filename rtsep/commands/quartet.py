@@ -12,7 +12,7 @@ from rtsep.io.new_folder import new_folder
 from rtsep.progress import show_progress
 from rtsep.quartet.songs import INSTRUMENTS, render_split, split_all
 from rtsep.rendering.single_notes import PRESETS, write_notes
-from rtsep.rendering.soundfonts import Preset, read_soundfont
+from rtsep.rendering.soundfonts import BankAndProgram, read_soundfont
 
 
 def single_notes(soundfont: Path, presets: Sequence[str], out: Path) -> int:
@@ -27,7 +27,7 @@ def single_notes(soundfont: Path, presets: Sequence[str], out: Path) -> int:
     return 0
 
 
-def _preset(text: str) -> tuple[str, Preset]:
+def _preset(text: str) -> tuple[str, BankAndProgram]:
     names = "|".join(PRESETS)
     if not (found := re.fullmatch(rf"({names})=(\d{{1,5}}):(\d{{1,3}})", text)):
         raise OptionError(f"--preset {text}: it must be INSTRUMENT=BANK:PROGRAM, one of {names}; as saxophone=0:65")

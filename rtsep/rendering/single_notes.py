@@ -11,7 +11,7 @@ from rtsep.errors import OptionError
 from rtsep.quartet.single_notes import SAMPLE_RATE, note_name
 from rtsep.quartet.songs import INSTRUMENTS
 from rtsep.rendering.midi import Note, Part
-from rtsep.rendering.soundfonts import Preset, Room, SoundFont, render_part
+from rtsep.rendering.soundfonts import BankAndProgram, Room, SoundFont, render_part
 from rtsep.types import Audio
 
 # General MIDI's, as (bank, program); the saxophone is a tenor.
@@ -23,7 +23,9 @@ _DRY = Room(0.0, 0.0, 0.0, 0.0)
 _CENTRE = 64
 
 
-def write_notes(font: SoundFont, others: Mapping[str, Preset], out: Path, progress: Callable[[int, int], None]) -> None:
+def write_notes(
+    font: SoundFont, others: Mapping[str, BankAndProgram], out: Path, progress: Callable[[int, int], None]
+) -> None:
     """Every note in each instrument's compass, in three dynamics, as `out/violin/violin_As3_25_piano_NAME.flac`.
 
     `others` are presets in place of `PRESETS`. Mono, 44.1 kHz, as `rtsep.quartet.single_notes` reads them. Raises
@@ -50,7 +52,7 @@ def write_notes(font: SoundFont, others: Mapping[str, Preset], out: Path, progre
         progress(done, len(series))
 
 
-def _play_scale(font: SoundFont, preset: Preset, pitches: range, velocity: int) -> Audio:
+def _play_scale(font: SoundFont, preset: BankAndProgram, pitches: range, velocity: int) -> Audio:
     """All of `pitches` one after the other, in one run of FluidSynth."""
     starts = [_FROM + i * _APART for i in range(len(pitches))]
     notes = tuple(Note(start, start + _SOUNDING, pitch, velocity) for start, pitch in zip(starts, pitches, strict=True))

@@ -24,8 +24,8 @@ _DEBIANS = Path("/usr/share/sounds/sf2")
 _PRESET = struct.Struct("<20sHHHIII")  # name, preset, bank, and what is not needed here: SoundFont 2.04, section 7.2
 
 
-Preset = tuple[int, int]
-"""A bank and a program, from 0."""
+BankAndProgram = tuple[int, int]
+"""Where a SoundFont has an instrument, both from 0."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class SoundFont:
     """A SoundFont file and its presets."""
 
     path: Path
-    presets: frozenset[Preset]
+    presets: frozenset[BankAndProgram]
 
     @property
     def is_general(self) -> bool:
         """Whether it has instruments, not drum kits alone."""
         return len({program for bank, program in self.presets if bank < _DRUM_BANK}) >= 64
 
-    def kits(self) -> list[Preset]:
+    def kits(self) -> list[BankAndProgram]:
         """The drum kits: bank 128 of a General MIDI set, all presets of a file that has a few."""
         return sorted(p for p in self.presets if not self.is_general or p[0] == _DRUM_BANK)
 
