@@ -10,7 +10,7 @@ import numpy as np
 
 from rtsep.model_file import FrontEndSpec, check_rate
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tables import check_fields, check_numbers
+from rtsep.tables import check_fields, check_numbers, made
 from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32
 
@@ -46,7 +46,7 @@ def load_dictionary(path: Path) -> LearnedDictionary:
         check_fields("file", {**header, **arrays}, LearnedDictionary)
         learned = LearnedDictionary(
             sample_rate=int(header["sample_rate"]),
-            spec=FrontEndSpec.from_table(header["spec"]),
+            spec=made("front end", header["spec"], FrontEndSpec),
             compression=float(header["compression"]),
             notes=header.get("notes", {}),
             **{name: arrays[name].astype(np.float32) for name in _ARRAYS},

@@ -17,7 +17,7 @@ from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tables import check_fields, check_numbers
+from rtsep.tables import check_fields, check_numbers, made
 from rtsep.tensor_file import FileKind, read_header, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32, Bytes
 
@@ -35,13 +35,6 @@ class FrontEndSpec:
     kind: str
     layout: BandLayout
     sizes: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def from_table(cls, table: dict[str, Any]) -> FrontEndSpec:
-        """The spec that `asdict` made a table of. Raises ValueError or TypeError where none did."""
-        check_fields("front end", table, cls)
-        check_fields("bands", table["layout"], BandLayout)
-        return cls(table["kind"], BandLayout(**table["layout"]), dict(table.get("sizes", {})))
 
     def build(self) -> FrontEnd:
         """Raises ModelError for a kind that is unknown, OptionError for sizes that are, or cannot be."""
@@ -139,7 +132,7 @@ def load_model(name_or_path: str) -> SparseModel:
         model = SparseModel(
             stems=tuple(header["stems"]),
             sample_rate=int(header["sample_rate"]),
-            spec=FrontEndSpec.from_table(header["spec"]),
+            spec=made("front end", header["spec"], FrontEndSpec),
             compression=float(header["compression"]),
             sparsity=float(header["sparsity"]),
             mask_exponent=float(header["mask_exponent"]),

@@ -206,7 +206,7 @@ def test_a_recording_that_is_cut_off_is_one_clear_line(data, tmp_path, processes
         (dedent(RECIPE).replace("seconds = ", "seconds = 'long' #"), "seconds 'long' must"),
         (dedent(RECIPE).replace("seed = ", "seed = -"), "seed -. must"),
         (dedent(RECIPE).replace("hop = ", "hops = "), "size 'hops' is none of the front end"),
-        (dedent(RECIPE).replace("ridge", "columns = 'all'\nridge"), "decoder columns 'all' are not newest or middle"),
+        (dedent(RECIPE).replace("ridge", "columns = 'all'\nridge"), "columns 'all' must be 'newest' or 'middle'"),
     ],
 )
 def test_recipes_that_cannot_be_used_are_one_clear_line(tmp_path: Path, text, words):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rtsep.errors import OptionError
 from rtsep.timbrenet.features import VIEWS
@@ -48,12 +47,6 @@ class Sizes:
             raise OptionError(f"compression {self.compression}: it must be above 0 and at most 2; 0.3 is usual")
         if not self.ratios or min(self.ratios) <= 0:
             raise OptionError(f"ratios {self.ratios}: one at least, and all above 0; leave it out for the usual ones")
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Sizes:
-        """Of a table in TOML or JSON, where tuples are lists. Raises TypeError or KeyError for what has no place."""
-        lists = {"dilations": tuple(table["dilations"]), "ratios": tuple(table.get("ratios", RATIOS))}
-        return cls(**dict(table) | lists)
 
     @property
     def reach(self) -> tuple[int, ...]:

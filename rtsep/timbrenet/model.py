@@ -10,7 +10,7 @@ import numpy as np
 
 from rtsep.frontend.features import FrontEnd
 from rtsep.model_file import FrontEndSpec, check_array, check_rate, check_stems, model_path
-from rtsep.tables import check_fields, check_names
+from rtsep.tables import check_fields, check_names, made
 from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.timbrenet.layers import Sizes, Weights, weight_shapes
 
@@ -50,12 +50,11 @@ def load_timbrenet(name_or_path: str) -> TimbreModel:
     header, arrays = read_tensors(path, KIND)
     with refused_as_damaged(path):
         check_fields("file", {*header, "weights"}, TimbreModel)
-        check_fields("sizes", header["sizes"], Sizes)
         model = TimbreModel(
             stems=tuple(header["stems"]),
             sample_rate=int(header["sample_rate"]),
-            spec=FrontEndSpec.from_table(header["spec"]),
-            sizes=Sizes.from_table(header["sizes"]),
+            spec=made("front end", header["spec"], FrontEndSpec),
+            sizes=made("sizes", header["sizes"], Sizes),
             weights={name: array.astype(np.float32) for name, array in arrays.items()},
             notes=header.get("notes", {}),
         )

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from rtsep.errors import OptionError
 from rtsep.io.folders import sounds_below
-from rtsep.tables import check_fields, check_numbers
+from rtsep.tables import check_numbers, made
 from rtsep.training.sources import Source, open_source
 from rtsep.types import STEMS
 
@@ -80,7 +80,10 @@ class SoloFolder:
         root = data / self.folder
         if self.stem not in STEMS:
             raise OptionError(f"stem {self.stem!r} of {root} is none of {', '.join(STEMS)}: write one of these")
-        paths = sorted(root.glob(self.pattern))
+        try:
+            paths = sorted(root.glob(self.pattern))
+        except (ValueError, NotImplementedError) as error:  # an empty one; one that begins with a slash
+            raise OptionError(f"pattern {self.pattern!r} finds no files below {root}: write one as '*.ogg'") from error
         if not paths:
             raise OptionError(f"no sound under {root} matches {self.pattern!r}")
         group = f"{self.folder}/{self.pattern}"
@@ -122,12 +125,9 @@ def dataset(table: Mapping[str, Any]) -> Dataset:
     kind, options = str(table.get("kind")), {name: value for name, value in table.items() if name != "kind"}
     if kind not in KINDS:
         raise ValueError(f"a set of recordings of kind {kind!r}: it must be {', '.join(KINDS)}")
-    check_fields(f"a set of kind {kind}", options, KINDS[kind])
-    if not isinstance(options["folder"], str):
-        raise ValueError(f"a set of kind {kind}: folder {options['folder']!r} must be a folder's name")
     check_numbers(f"a set of kind {kind}", {"share": options.get("share", 1.0)}, 0)
-    made: Dataset = KINDS[kind](**{name: tuple(v) if isinstance(v, list) else v for name, v in options.items()})
-    return made
+    found: Dataset = made(f"a set of kind {kind}", options, KINDS[kind])
+    return found
 
 
 def _singer(path: Path) -> str:

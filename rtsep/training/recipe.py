@@ -6,22 +6,19 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-from rtsep.effects.chain import Chain
 from rtsep.errors import OptionError
 from rtsep.frontend.bands import BandLayout
 from rtsep.frontend.features import Decoded
 from rtsep.model_file import FrontEndSpec
-from rtsep.tables import check_fields, check_names, check_numbers
+from rtsep.tables import check_names, check_numbers, made
 from rtsep.training.augment import Remix
 from rtsep.training.datasets import Dataset, SongFolder, dataset
 from rtsep.training.sources import Source
 
 SAMPLE_RATE = 44100
 T = TypeVar("T")
-_SIZES = ("atoms", "patch_columns", "patches", "epochs")
-_LEVELS = ("compression", "learning_sparsity", "whitening_floor", "sparsity")
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,41 @@ class Tuning:
     def __post_init__(self) -> None:
         check_numbers("tuning", {"steps": self.steps, "permutations": self.permutations}, 1)
         check_numbers("tuning", {"rate": self.rate}, 1e-6, 1)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """A recipe's table `data`; `solo` is short for sets of that kind."""
+
+    songs: str
+    held_out: tuple[str, ...]
+    mixtures: int
+    solo: tuple[dict[str, Any], ...] = ()
+    set: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Code:
+    """A recipe's table `dictionary`."""
+
+    atoms: int
+    patch_columns: int
+    compression: float
+    learning_sparsity: float
+    whitening_floor: float
+    sparsity: float
+    patches: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class _Decoding:
+    """A recipe's table `decoder`."""
+
+    ridge: float
+    mask_exponent: float
+    epochs: int = 0
+    columns: Decoded = "newest"
 
 
 @dataclass(frozen=True)
@@ -96,67 +128,59 @@ def read_toml(path: Path, make: Callable[[str, dict[str, Any]], T]) -> T:
         return make(text, tomllib.loads(text))
     except OSError as error:
         raise OptionError(f"recipe {path} cannot be read ({error.strerror}): give a TOML file, see recipes/") from error
-    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+    except (tomllib.TOMLDecodeError, OverflowError, ValueError) as error:
         raise OptionError(f"recipe {path}: {error}; compare with those in recipes/") from error
 
 
 def _recipe(text: str, table: dict[str, Any]) -> SparseRecipe:
     check_names("entries", table, ("seed", "data", "frontend", "dictionary", "decoder"), ("remix", "tuning"))
-    data, code, decode = table["data"], table["dictionary"], table["decoder"]
-    check_names("data", data, ("songs", "held_out", "mixtures"), ("solo", "set"))
-    check_names("dictionary", code, _SIZES + _LEVELS)
-    check_names("decoder", decode, ("ridge", "mask_exponent"), ("epochs", "columns"))
-    if "tuning" in table:
-        check_fields("tuning", table["tuning"], Tuning)
-    # `data.solo` is short for sets of that kind.
-    sets = [{"kind": "solo"} | solo for solo in data.get("solo", [])] + data.get("set", [])
-    if (decoded := decode.get("columns", "newest")) not in get_args(Decoded):
-        raise ValueError(f"decoder columns {decoded!r} are not {' or '.join(get_args(Decoded))}")
+    data = made("data", table["data"], _Data)
+    code = made("dictionary", table["dictionary"], _Code)
+    decoding = made("decoder", table["decoder"], _Decoding)
     return SparseRecipe(
         text=text,
         seed=seed_of(table),
-        songs=str(data["songs"]),
-        held_out=tuple(data["held_out"]),
-        datasets=tuple(map(dataset, sets)),
+        songs=data.songs,
+        held_out=data.held_out,
+        datasets=tuple(map(dataset, [*({"kind": "solo"} | solo for solo in data.solo), *data.set])),
         remix=remix_of(table),
-        mixtures=int(data["mixtures"]),
+        mixtures=data.mixtures,
         spec=spec_of(table),
-        atoms=int(code["atoms"]),
-        patch_columns=int(code["patch_columns"]),
-        compression=float(code["compression"]),
-        learning_sparsity=float(code["learning_sparsity"]),
-        whitening_floor=float(code["whitening_floor"]),
-        sparsity=float(code["sparsity"]),
-        dictionary_patches=int(code["patches"]),
-        dictionary_epochs=int(code["epochs"]),
-        ridge=float(decode["ridge"]),
-        decoder_epochs=int(decode.get("epochs", 0)),
-        mask_exponent=float(decode["mask_exponent"]),
-        decoded_columns=decoded,
-        tuning=Tuning(**table["tuning"]) if "tuning" in table else None,
+        atoms=code.atoms,
+        patch_columns=code.patch_columns,
+        compression=code.compression,
+        learning_sparsity=code.learning_sparsity,
+        whitening_floor=code.whitening_floor,
+        sparsity=code.sparsity,
+        dictionary_patches=code.patches,
+        dictionary_epochs=code.epochs,
+        ridge=decoding.ridge,
+        decoder_epochs=decoding.epochs,
+        mask_exponent=decoding.mask_exponent,
+        decoded_columns=decoding.columns,
+        tuning=made("tuning", table["tuning"], Tuning) if "tuning" in table else None,
     )
 
 
 def seed_of(table: dict[str, Any]) -> int:
     """A recipe's `seed`, which generators of random numbers take from 0 on."""
-    check_numbers("entries", {"seed": table["seed"]}, 0)
-    return int(table["seed"])
+    if not (type(table["seed"]) is int and table["seed"] >= 0):
+        raise ValueError(f"entries: seed {table['seed']!r} must be a whole number of 0 or more")
+    return table["seed"]
 
 
 def remix_of(table: dict[str, Any]) -> Remix:
     """How a recipe's mixtures are drawn: its table `remix`, and in that `chain`."""
-    remix = table.get("remix", {})
-    chain = remix.get("chain", {})
-    check_fields("remix", remix, Remix)
-    check_fields("remix.chain", chain, Chain)
-    return Remix(**remix | {"chain": Chain(**chain)})
+    return made("remix", table.get("remix", {}), Remix)
 
 
 def spec_of(table: dict[str, Any]) -> FrontEndSpec:
     """A recipe's front end: its table `frontend`, and in that `bands`. Raises RtsepError for one that cannot be."""
-    options = {"kind": "", "bands": {}} | table["frontend"]
-    kind, bands = options.pop("kind"), {"sample_rate": SAMPLE_RATE} | options.pop("bands")
-    check_fields("frontend.bands", bands, BandLayout)
-    spec = FrontEndSpec(kind, BandLayout(**bands), options)
+    check_names("frontend", table["frontend"], (), table["frontend"])
+    sizes = {"kind": "", "bands": {}} | table["frontend"]
+    kind, bands = sizes.pop("kind"), sizes.pop("bands")
+    check_names("frontend.bands", bands, (), bands)
+    layout = made("frontend.bands", {"sample_rate": SAMPLE_RATE} | bands, BandLayout)
+    spec = made("frontend", {"kind": kind, "layout": layout, "sizes": sizes}, FrontEndSpec)
     spec.build()
     return spec

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rtsep.errors import OptionError
-from rtsep.model_file import FrontEndSpec
-from rtsep.tables import check_fields, check_names, check_numbers
+from rtsep.model_file import FrontEndSpec, check_stems
+from rtsep.tables import check_names, check_numbers, made
 from rtsep.timbrenet.layers import Sizes
 from rtsep.training.augment import Mixer, Remix
 from rtsep.training.datasets import Dataset, SongFolder, dataset
@@ -54,12 +54,21 @@ class Schedule:
         check_numbers("training", {"weight_decay": self.weight_decay, "average": self.average}, 0, 0.99999)
         if self.sharpness is not None:
             check_numbers("training", {"sharpness": self.sharpness}, 1e-3)
-        if not isinstance(self.begin_with, str | None):
-            raise ValueError(f"begin_with {self.begin_with}: it must be a model's name or file, in quotes")
 
     @property
     def steps_an_epoch(self) -> int:
         return self.examples // self.batch
+
+
+@dataclass(frozen=True)
+class _Data:
+    """A recipe's table `data`."""
+
+    songs: str
+    held_out: tuple[str, ...]
+    validation: tuple[str, ...]
+    stems: tuple[str, ...] = STEMS
+    set: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,25 +120,22 @@ def read_timbre_recipe(path: Path) -> TimbreRecipe:
 
 def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
     check_names("entries", table, ("seed", "data", "frontend", "network", "training"), ("remix",))
-    data, remix = table["data"], remix_of(table)
-    check_names("data", data, ("songs", "held_out", "validation"), ("stems", "set"))
-    check_fields("network", table["network"], Sizes)
-    check_fields("training", table["training"], Schedule)
-    if not data["validation"]:
-        raise ValueError("validation: one song at least")
-    stems = tuple(data.get("stems", STEMS))
-    if missing := set(stems) - set(remix.level_db):
-        raise ValueError(f"remix.level_db: {min(missing)} is not there; all of {', '.join(stems)} need a level")
+    data, remix = made("data", table["data"], _Data), remix_of(table)
+    if not data.validation:
+        raise ValueError("data: validation [] must name one song at least")
+    check_stems(data.stems)
+    if missing := set(data.stems) - set(remix.level_db):
+        raise ValueError(f"remix.level_db: {min(missing)} is not there; all of {', '.join(data.stems)} need a level")
     return TimbreRecipe(
         text=text,
         seed=seed_of(table),
-        stems=stems,
-        songs=str(data["songs"]),
-        held_out=tuple(data["held_out"]),
-        validation=tuple(data["validation"]),
-        datasets=tuple(map(dataset, data.get("set", []))),
+        stems=data.stems,
+        songs=data.songs,
+        held_out=data.held_out,
+        validation=data.validation,
+        datasets=tuple(map(dataset, data.set)),
         remix=remix,
         spec=spec_of(table),
-        sizes=Sizes.from_table(table["network"]),
-        schedule=Schedule(**table["training"]),
+        sizes=made("network", table["network"], Sizes),
+        schedule=made("training", table["training"], Schedule),
     )
