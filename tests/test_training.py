@@ -206,6 +206,7 @@ def test_a_recording_that_is_cut_off_is_one_clear_line(data, tmp_path, processes
         (dedent(RECIPE).replace("seconds = ", "seconds = 'long' #"), "seconds 'long' must"),
         (dedent(RECIPE).replace("seed = ", "seed = -"), "seed -. must"),
         (dedent(RECIPE).replace("hop = ", "hops = "), "size 'hops' is none of the front end"),
+        (dedent(RECIPE) + "[remix.level_db]\nbass = -19", "level_db: drums is not there"),
         (dedent(RECIPE).replace("ridge", "columns = 'all'\nridge"), "columns 'all' must be 'newest' or 'middle'"),
     ],
 )

@@ -16,6 +16,7 @@ from rtsep.tables import check_names, check_numbers, made
 from rtsep.training.augment import Remix
 from rtsep.training.datasets import Dataset, SongFolder, dataset
 from rtsep.training.sources import Source
+from rtsep.types import STEMS
 
 SAMPLE_RATE = 44100
 T = TypeVar("T")
@@ -169,9 +170,12 @@ def seed_of(table: dict[str, Any]) -> int:
     return table["seed"]
 
 
-def remix_of(table: dict[str, Any]) -> Remix:
-    """How a recipe's mixtures are drawn: its table `remix`, and in that `chain`."""
-    return made("remix", table.get("remix", {}), Remix)
+def remix_of(table: dict[str, Any], stems: tuple[str, ...] = STEMS) -> Remix:
+    """How a recipe's mixtures of these stems are drawn: its table `remix`, and in that `chain`."""
+    remix = made("remix", table.get("remix", {}), Remix)
+    if missing := set(stems) - set(remix.level_db):
+        raise ValueError(f"remix.level_db: {min(missing)} is not there; all of {', '.join(stems)} need a level")
+    return remix
 
 
 def spec_of(table: dict[str, Any]) -> FrontEndSpec:

@@ -120,12 +120,10 @@ def read_timbre_recipe(path: Path) -> TimbreRecipe:
 
 def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
     check_names("entries", table, ("seed", "data", "frontend", "network", "training"), ("remix",))
-    data, remix = made("data", table["data"], _Data), remix_of(table)
+    data = made("data", table["data"], _Data)
     if not data.validation:
         raise ValueError("data: validation [] must name one song at least")
     check_stems(data.stems)
-    if missing := set(data.stems) - set(remix.level_db):
-        raise ValueError(f"remix.level_db: {min(missing)} is not there; all of {', '.join(data.stems)} need a level")
     return TimbreRecipe(
         text=text,
         seed=seed_of(table),
@@ -134,7 +132,7 @@ def _recipe(text: str, table: dict[str, Any]) -> TimbreRecipe:
         held_out=data.held_out,
         validation=data.validation,
         datasets=tuple(map(dataset, data.set)),
-        remix=remix,
+        remix=remix_of(table, data.stems),
         spec=spec_of(table),
         sizes=made("network", table["network"], Sizes),
         schedule=made("training", table["training"], Schedule),
