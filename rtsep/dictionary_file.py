@@ -10,7 +10,7 @@ import numpy as np
 
 from rtsep.model_file import FrontEndSpec, check_rate
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tables import check_fields, check_numbers, made
+from rtsep.tables import check_numbers, made
 from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32
 
@@ -43,14 +43,8 @@ def load_dictionary(path: Path) -> LearnedDictionary:
     """The dictionary of a file. Raises ModelError where it is missing, damaged, or of another kind or format."""
     header, arrays = read_tensors(path, KIND)
     with refused_as_damaged(path):
-        check_fields("file", {**header, **arrays}, LearnedDictionary)
-        learned = LearnedDictionary(
-            sample_rate=int(header["sample_rate"]),
-            spec=made("front end", header["spec"], FrontEndSpec),
-            compression=float(header["compression"]),
-            notes=header.get("notes", {}),
-            **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
-        )
+        floats = {name: array.astype(np.float32) for name, array in arrays.items()}
+        learned = made("file", {**header, **floats}, LearnedDictionary)
         _check_sizes(learned)
     return learned
 

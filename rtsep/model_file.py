@@ -17,7 +17,7 @@ from rtsep.frontend.cqt import CQT
 from rtsep.frontend.features import ColumnGrid, Decoded, FrontEnd
 from rtsep.frontend.stft import STFT
 from rtsep.sparse.dictionary import Dictionary
-from rtsep.tables import check_fields, check_numbers, made
+from rtsep.tables import check_numbers, made
 from rtsep.tensor_file import FileKind, read_header, read_tensors, refused_as_damaged, write_tensors
 from rtsep.types import F32, Bytes
 
@@ -128,19 +128,9 @@ def load_model(name_or_path: str) -> SparseModel:
     path = model_path(name_or_path)
     header, arrays = read_tensors(path, KIND)
     with refused_as_damaged(path):
-        check_fields("file", {**header, **arrays}, SparseModel)
-        model = SparseModel(
-            stems=tuple(header["stems"]),
-            sample_rate=int(header["sample_rate"]),
-            spec=made("front end", header["spec"], FrontEndSpec),
-            compression=float(header["compression"]),
-            sparsity=float(header["sparsity"]),
-            mask_exponent=float(header["mask_exponent"]),
-            notes=header.get("notes", {}),
-            # Files from before there was a choice do not say.
-            decoded_columns=header.get("decoded_columns", "newest"),
-            **{name: arrays[name].astype(np.float32) for name in _ARRAYS},
-        )
+        # Files from before there was a choice of decoded columns do not say; it has a default.
+        floats = {name: array.astype(np.float32) for name, array in arrays.items()}
+        model = made("file", {**header, **floats}, SparseModel)
         _check_sizes(model)
     return model
 

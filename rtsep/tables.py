@@ -16,8 +16,9 @@ _WORDS = {int: "a whole number", float: "a number", str: "text, in quotes", bool
 def made(what: str, table: Any, of: type[T]) -> T:
     """The dataclass `of` with what `table`, from TOML or JSON, has for its fields; those with a default may be missing.
 
-    Lists become tuples, tables the dataclasses or dicts that a field is said to be. Raises ValueError for what is no
-    table, for names that there are not and values that do not fit; and what the dataclass raises for those that do.
+    Lists become tuples, tables the dataclasses or dicts that a field is said to be; arrays stay what they are. Raises
+    ValueError for what is no table, for names that there are not and values that do not fit; and what the dataclass
+    raises for those that do.
     """
     check_fields(what, table, of)
     hints = get_type_hints(of)
@@ -32,16 +33,16 @@ def _fitting(what: str, name: str, value: Any, kind: Any) -> Any:
         return None if value is None else _fitting(what, name, value, kind)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_fitting(what, f"{name}[{i}]", part, parts[0]) for i, part in enumerate(value))
-    if origin is dict and isinstance(value, Mapping):
+    if origin in (dict, Mapping) and isinstance(value, Mapping):
         return {key: _fitting(f"{what}.{name}", key, part, parts[1]) for key, part in value.items()}
     if is_dataclass(kind) and isinstance(kind, type):
         return value if isinstance(value, kind) else made(f"{what}.{name}", value, kind)
-    if kind is Any or (origin is Literal and value in parts) or type(value) is kind:
+    if kind is Any or (origin is Literal and value in parts) or type(value) is (origin or kind):
         return value
     if kind is float and type(value) is int:
         return float(value)
     words = {tuple: "a list, in brackets", dict: "a table", Literal: " or ".join(map(repr, parts))}
-    raise ValueError(f"{what}: {name} {value!r} must be {words.get(origin) or _WORDS[kind]}")
+    raise ValueError(f"{what}: {name} {value!r} must be {words.get(origin) or _WORDS.get(kind, 'an array')}")
 
 
 def check_names(what: str, found: Iterable[str], needed: Iterable[str], optional: Iterable[str] = ()) -> None:

@@ -1,18 +1,27 @@
-"""Tables of files: dataclasses are made of what fits, and one clear line says what does not; recipes above all."""
+"""Tables of files: dataclasses are made of what fits, and one clear line says what does not; recipes, and headers."""
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from typing import Any, Literal
 
 import pytest
 import small_recipe
 import small_timbre_recipe
+from safetensors import safe_open
+from small_model import LOW_DELAY, write_small_model
+from small_timbrenet import write_small_timbrenet
 
 from rtsep.errors import RtsepError
+from rtsep.separator import load_separator
 from rtsep.tables import made
+from rtsep.tensor_file import FileKind, read_header, write_tensors
 from rtsep.training.recipe import read_recipe
 from rtsep.training.timbre_recipe import read_timbre_recipe
 
@@ -118,6 +127,32 @@ def test_each_entry_of_a_recipe_is_refused_in_one_line_or_serves(tmp_path, read,
             said[place, name, wrong] = refusal(lambda: read(path).sources(folder))
     assert not [words for words in said.items() if "\n" in words[1] or OF_PYTHON.search(words[1])]
     assert sum(map(bool, said.values())) > 0.6 * len(said)
+
+
+@pytest.mark.parametrize("write", [write_small_model, write_small_timbrenet])
+def test_each_entry_of_a_models_header_is_refused_in_one_line_or_serves(tmp_path, write):
+    path = write(tmp_path / "model.safetensors", spec=LOW_DELAY)
+    header = read_header(path)
+    with safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    said = {}
+    for place in places(header):
+        for i, wrong in enumerate([*tomllib.loads(f"x = [{','.join(WRONG)}]")["x"], None, 10**30]):
+            changed = copy.deepcopy(header)
+            inner = reduce(getitem, place[:-1], changed)
+            inner[place[-1]] = wrong
+            write_tensors(path, FileKind(changed["kind"]), {"format": 1, **changed}, arrays)
+            said[*place, i] = refusal(lambda: load_separator(str(path)))
+    assert not [words for words in said.items() if "\n" in words[1] or OF_PYTHON.search(words[1])]
+    assert sum(map(bool, said.values())) > 0.9 * len(said)
+
+
+def places(table: Any) -> Iterator[tuple[str | int, ...]]:
+    """The keys that lead to each entry of a table and of what is in it."""
+    for key, inner in table.items() if isinstance(table, dict) else enumerate(table):
+        yield (key,)
+        if isinstance(inner, dict | list):
+            yield from ((key, *rest) for rest in places(inner))
 
 
 def refusal(do: Callable[[], object]) -> str:

@@ -11,6 +11,7 @@ from rtsep.errors import OptionError
 
 _MOST_BINS = 1200  # a band a cent
 _LOWEST_HZ = 1.0
+_HIGHEST_RATE = 768000
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class BandLayout:
     f_max: float = 20000.0
 
     def __post_init__(self) -> None:
-        if self.sample_rate < 1:
-            raise OptionError(f"sample_rate {self.sample_rate} Hz: it must be 1 at least; 44100 is usual")
+        if not 1 <= self.sample_rate <= _HIGHEST_RATE:
+            raise OptionError(f"sample_rate {self.sample_rate} Hz: it must be 1 to {_HIGHEST_RATE}; 44100 is usual")
         if not 1 <= self.bins_per_octave <= _MOST_BINS:
             raise OptionError(f"bins_per_octave {self.bins_per_octave}: it must be from 1 to {_MOST_BINS}; 24 is usual")
         if not 0 <= self.gamma < self.sample_rate / 2:

@@ -40,13 +40,16 @@ class Sizes:
         counts = {"channels": self.channels, "partial_channels": self.partial_channels}
         counts |= {"bottleneck": self.bottleneck, "timbres": self.timbres}
         counts |= {"level_slices": self.level_slices, "dilations": min(self.dilations, default=0)}
+        counts |= {"longest of dilations": max(self.dilations, default=1)}
         for name, value in counts.items():
             if not (isinstance(value, int) and 1 <= value <= _MOST):
                 raise OptionError(f"{name} {value}: a network needs a whole number from 1 to {_MOST}; write one")
         if not 0 < self.compression <= 2:
             raise OptionError(f"compression {self.compression}: it must be above 0 and at most 2; 0.3 is usual")
-        if not self.ratios or min(self.ratios) <= 0:
-            raise OptionError(f"ratios {self.ratios}: one at least, and all above 0; leave it out for the usual ones")
+        if not self.ratios or not all(0 < ratio <= _MOST for ratio in self.ratios):
+            raise OptionError(
+                f"ratios {self.ratios}: one at least, and all above 0, {_MOST} at most; leave it out for the usual ones"
+            )
 
     @property
     def reach(self) -> tuple[int, ...]:

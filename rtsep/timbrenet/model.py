@@ -10,7 +10,7 @@ import numpy as np
 
 from rtsep.frontend.features import FrontEnd
 from rtsep.model_file import FrontEndSpec, check_array, check_rate, check_stems, model_path
-from rtsep.tables import check_fields, check_names, made
+from rtsep.tables import check_names, made
 from rtsep.tensor_file import FileKind, read_tensors, refused_as_damaged, write_tensors
 from rtsep.timbrenet.layers import Sizes, Weights, weight_shapes
 
@@ -49,15 +49,8 @@ def load_timbrenet(name_or_path: str) -> TimbreModel:
     path = model_path(name_or_path)
     header, arrays = read_tensors(path, KIND)
     with refused_as_damaged(path):
-        check_fields("file", {*header, "weights"}, TimbreModel)
-        model = TimbreModel(
-            stems=tuple(header["stems"]),
-            sample_rate=int(header["sample_rate"]),
-            spec=made("front end", header["spec"], FrontEndSpec),
-            sizes=made("sizes", header["sizes"], Sizes),
-            weights={name: array.astype(np.float32) for name, array in arrays.items()},
-            notes=header.get("notes", {}),
-        )
+        weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+        model = made("file", {**header, "weights": weights}, TimbreModel)
         _check(model)
     return model
 
