@@ -38,7 +38,8 @@ def quartet(collections: Sequence[Path], out: Path, chorales: int, seed: int, pr
     """Render `chorales` to learn from, and an eighth as many held-out ones, below `out`. Raises RtsepError."""
     for folder in [notes / instrument.name for notes in collections for instrument in INSTRUMENTS]:
         if not folder.is_dir():
-            raise OptionError(f"folder {folder} is not there: it holds the {folder.name}'s notes")
+            words = f"folder {folder} is not there: it holds the {folder.name}'s notes"
+            raise OptionError(f"{words}; give with --notes the one that is above it")
     cores = len(own_cores()) if processes is None else processes
     limits = (("chorales", chorales, 1, 1000), ("seed", seed, 0, 2**32), ("processes", cores, 1, 256))
     for name, value, least, most in limits:

@@ -85,7 +85,7 @@ class SoloFolder:
         except (ValueError, NotImplementedError) as error:  # an empty one; one that begins with a slash
             raise OptionError(f"pattern {self.pattern!r} finds no files below {root}: write one as '*.ogg'") from error
         if not paths:
-            raise OptionError(f"no sound under {root} matches {self.pattern!r}")
+            raise OptionError(f"no sound under {root} matches {self.pattern!r}; write another pattern")
         group = f"{self.folder}/{self.pattern}"
         return [open_source(p, p.stem, self.stem, group, self.share, self.channels) for p in paths]
 
