@@ -77,7 +77,7 @@ ZOOM = "size 'zoom' is none of the front end cqt: it has slice_length, transitio
 CHANGES: list[tuple[str, Callable[[Header], Any], str]] = [
     *((kind, lambda header: header.pop("sample_rate"), "file: sample_rate missing") for kind in KINDS),
     *((kind, lambda header: header.update(mood="sad"), "file: mood unknown") for kind in KINDS),
-    *((kind, lambda header: header["spec"]["layout"].update(tilt=1), "bands: tilt unknown") for kind in KINDS),
+    *((kind, lambda header: header["spec"]["layout"].update(tilt=1), "layout: tilt unknown") for kind in KINDS),
     *((kind, lambda header: header["spec"]["sizes"].update(zoom=1), ZOOM) for kind in KINDS),
     ("timbrenet", lambda header: header["sizes"].update(heads=4), "sizes: heads unknown"),
     *(
@@ -86,7 +86,7 @@ CHANGES: list[tuple[str, Callable[[Header], Any], str]] = [
     ),
     *((kind, lambda header: header.update(sample_rate=48000), "must be that of the bands, 44100") for kind in KINDS),
     ("timbrenet", lambda header: header["sizes"].update(level_slices=10**9), "a whole number from 1 to 4096"),
-    ("timbrenet", lambda header: header.update(stems=[1, 2]), "stems (1, 2): they name files"),
+    ("timbrenet", lambda header: header.update(stems=[1, 2]), "stems[0] 1 must be text, in quotes"),
     ("sparse", lambda header: header.update(stems=["a", "a"]), "no two of them may have one name"),
     ("sparse", lambda header: header.update(mask_exponent=math.nan), "mask_exponent nan must be a number from 0.01"),
     ("sparse", lambda header: header["spec"]["sizes"].update(slice_length=1 << 30), "65536 at most"),
@@ -112,7 +112,7 @@ def test_a_network_from_before_there_were_partials_is_one_clear_line(tmp_path: P
     )
     with pytest.raises(ModelError) as caught:
         rtsep.load_separator(str(path))
-    assert_one_line(caught.value, str(path), "another version (sizes: partial_channels missing)", "train it again")
+    assert_one_line(caught.value, str(path), "another version (file.sizes: partial_channels missing)", "train it again")
 
 
 def test_a_file_of_no_known_kind_is_refused(tmp_path: Path) -> None:
